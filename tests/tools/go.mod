@@ -1,0 +1,3 @@
+module seawall.dev/tests/tools
+
+go 1.26
