@@ -24,6 +24,7 @@ pub mod decision;
 pub mod engine;
 pub mod patch;
 pub mod policy;
+pub mod policytest;
 pub mod review;
 pub mod server;
 pub mod telemetry;

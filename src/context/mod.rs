@@ -4,4 +4,5 @@
 //! date by watches.
 
 pub mod facts;
+pub mod kinds;
 pub mod scope;
