@@ -147,7 +147,8 @@ pub async fn run(
     let mut election = Election::new(client.clone(), &identity.namespace, &identity.pod);
     let mut keeper = Keeper { client, status, validating: Rivalry::default(), mutating: Rivalry::default() };
     loop {
-        let round = keeper.round(&mut election, &wanted.borrow_and_update().clone(), &bundle.borrow_and_update().clone());
+        let (configurations, pem) = (wanted.borrow_and_update().clone(), bundle.borrow_and_update().clone());
+        let round = keeper.round(&mut election, &configurations, &pem);
         if shutdown.run_until_cancelled(round).await.is_none() {
             break;
         }
@@ -328,7 +329,11 @@ async fn keep<K: Configuration>(
                 if foreign {
                     rivalry.repaired();
                     let by = live.as_ref().map(last_writer);
-                    tracing::warn!(kind = kind(), by, "somebody else changed or deleted this webhook configuration; repaired");
+                    tracing::warn!(
+                        kind = kind(),
+                        by,
+                        "somebody else changed or deleted this webhook configuration; repaired"
+                    );
                 } else {
                     tracing::info!(kind = kind(), verb, "webhook configuration written");
                 }

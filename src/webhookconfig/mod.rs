@@ -163,7 +163,12 @@ impl Plan<'_> {
                 self.registered.iter().filter(|row| row.is_namespace() && !row.validate.is_empty()).cloned().collect();
             // old and new labels are looked at, so lowering the mode is still seen by the webhook that fails closed
             if kind != Kind::Advise {
-                webhooks.extend(self.webhook(kind, kind.name("namespaces"), &namespaces, kind.modes(self.default_mode())));
+                webhooks.extend(self.webhook(
+                    kind,
+                    kind.name("namespaces"),
+                    &namespaces,
+                    kind.modes(self.default_mode()),
+                ));
             }
         }
         webhooks
@@ -227,21 +232,22 @@ impl Plan<'_> {
             .collect();
         let stored: Vec<Registered> =
             self.registered.iter().filter(|row| row.subresource.is_empty()).flat_map(Registered::scoped).collect();
-        let webhook = |name: &str, modes: Vec<LabelSelectorRequirement>, conditions, rows: &[Registered], operation: &str| {
-            let mut namespaces = vec![self.included()];
-            namespaces.extend(modes);
-            let operations = BTreeSet::from([operation.to_owned()]);
-            (!rows.is_empty()).then(|| Webhook {
-                name: format!("{name}.{DOMAIN}"),
-                fails: false,
-                seconds: MUTATE_SECONDS,
-                path: "/mutate",
-                namespaces,
-                objects: Vec::new(),
-                conditions,
-                rules: rules::compact(rows.iter().map(|row| (row, operations.clone()))),
-            })
-        };
+        let webhook =
+            |name: &str, modes: Vec<LabelSelectorRequirement>, conditions, rows: &[Registered], operation: &str| {
+                let mut namespaces = vec![self.included()];
+                namespaces.extend(modes);
+                let operations = BTreeSet::from([operation.to_owned()]);
+                (!rows.is_empty()).then(|| Webhook {
+                    name: format!("{name}.{DOMAIN}"),
+                    fails: false,
+                    seconds: MUTATE_SECONDS,
+                    path: "/mutate",
+                    namespaces,
+                    objects: Vec::new(),
+                    conditions,
+                    rules: rules::compact(rows.iter().map(|row| (row, operations.clone()))),
+                })
+            };
         // no user is spared: the volumes that we patch are made by the CSI drivers' service accounts
         let on = if default == Mode::Off { within(MODE, true, LIVE) } else { within(MODE, false, &[Mode::Off]) };
         let mutate = webhook("mutate", vec![on], Vec::new(), &created, "CREATE");
@@ -291,9 +297,7 @@ impl Kind {
     /// request is judged.
     fn modes(self, default: Mode) -> Vec<LabelSelectorRequirement> {
         vec![match (self, default) {
-            (Self::Enforce | Self::Advise, Mode::Enforce) => {
-                within(MODE, false, &[Mode::Warn, Mode::Audit, Mode::Off])
-            }
+            (Self::Enforce | Self::Advise, Mode::Enforce) => within(MODE, false, &[Mode::Warn, Mode::Audit, Mode::Off]),
             (Self::Enforce | Self::Advise, _) => within(MODE, true, &[Mode::Enforce]),
             (Self::Observe, Mode::Warn | Mode::Audit) => within(MODE, false, &[Mode::Enforce, Mode::Off]),
             (Self::Observe, Mode::Enforce | Mode::Off) => within(MODE, true, &[Mode::Warn, Mode::Audit]),

@@ -80,8 +80,11 @@ impl Registered {
     /// One row for each scope.
     #[must_use]
     pub fn scoped(&self) -> Vec<Self> {
-        let scopes: &[Scope] =
-            if self.scope == Scope::Any { &[Scope::Namespaced, Scope::Cluster] } else { std::slice::from_ref(&self.scope) };
+        let scopes: &[Scope] = if self.scope == Scope::Any {
+            &[Scope::Namespaced, Scope::Cluster]
+        } else {
+            std::slice::from_ref(&self.scope)
+        };
         scopes.iter().map(|scope| Self { scope: *scope, ..self.clone() }).collect()
     }
 }
@@ -92,9 +95,7 @@ type Key = (String, String, String, String);
 ///
 /// # Errors
 /// When a policy matches a `status` subresource.
-pub fn registered<'m>(
-    policies: impl IntoIterator<Item = &'m Metadata>,
-) -> Result<Vec<Registered>, WebhookConfigError> {
+pub fn registered<'m>(policies: impl IntoIterator<Item = &'m Metadata>) -> Result<Vec<Registered>, WebhookConfigError> {
     let mut rows: BTreeMap<Key, Registered> = BTreeMap::new();
     for policy in policies {
         for rule in &policy.rules {
@@ -179,7 +180,10 @@ pub fn compact<'r>(rows: impl IntoIterator<Item = (&'r Registered, BTreeSet<Stri
         };
         shared.entry((&row.group, &row.version, row.scope, operations)).or_default().insert(resource);
     }
-    let rule = |((group, version, scope, operations), resources): ((&str, &str, Scope, BTreeSet<String>), BTreeSet<String>)| {
+    let rule = |((group, version, scope, operations), resources): (
+        (&str, &str, Scope, BTreeSet<String>),
+        BTreeSet<String>,
+    )| {
         RuleWithOperations {
             api_groups: Some(vec![group.to_owned()]),
             api_versions: Some(vec![version.to_owned()]),

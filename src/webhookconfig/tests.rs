@@ -18,16 +18,21 @@ const WARN: &str = "{tier-0: Warn, tier-1: Warn, tier-2: Warn, tier-3: Audit}";
 const OFF: &str = "{tier-0: Off, tier-1: Off, tier-2: Off, tier-3: Off}";
 
 fn policies() -> Vec<Metadata> {
-    let storage = "{apiGroups: [storage.k8s.io], apiVersions: [v1], resources: [storageclasses], operations: [CREATE, UPDATE]}";
+    let storage =
+        "{apiGroups: [storage.k8s.io], apiVersions: [v1], resources: [storageclasses], operations: [CREATE, UPDATE]}";
     let volumes = "{apiGroups: [''], apiVersions: [v1], resources: [persistentvolumes], operations: [CREATE, UPDATE]}";
-    let claims = "{apiGroups: [''], apiVersions: [v1], resources: [persistentvolumeclaims], operations: [CREATE, UPDATE]}";
-    let deleted = "{apiGroups: [''], apiVersions: [v1], resources: [persistentvolumeclaims], operations: [DELETE], via: direct}";
-    let finalizers = "{apiGroups: [''], apiVersions: [v1], resources: [persistentvolumeclaims], operations: [UPDATE], via: direct}";
+    let claims =
+        "{apiGroups: [''], apiVersions: [v1], resources: [persistentvolumeclaims], operations: [CREATE, UPDATE]}";
+    let deleted =
+        "{apiGroups: [''], apiVersions: [v1], resources: [persistentvolumeclaims], operations: [DELETE], via: direct}";
+    let finalizers =
+        "{apiGroups: [''], apiVersions: [v1], resources: [persistentvolumeclaims], operations: [UPDATE], via: direct}";
     let pods = "{apiGroups: [''], apiVersions: [v1], resources: [pods], operations: [CREATE, UPDATE]}";
     let sets = "{apiGroups: [apps], apiVersions: [v1], resources: [statefulsets], operations: [CREATE, UPDATE]}";
     let scale = "{apiGroups: [apps], apiVersions: [v1], resources: [statefulsets/scale], operations: [UPDATE]}";
     let namespaces = "{apiGroups: [''], apiVersions: [v1], resources: [namespaces], operations: [UPDATE]}";
-    let custom = "{apiGroups: [postgresql.cnpg.io], apiVersions: [v1], resources: [clusters], operations: [CREATE, UPDATE]}";
+    let custom =
+        "{apiGroups: [postgresql.cnpg.io], apiVersions: [v1], resources: [clusters], operations: [CREATE, UPDATE]}";
     let off = "{apiGroups: [''], apiVersions: [v1], resources: [services], operations: [CREATE]}";
     let patch = "patch: [tier-0, tier-1]";
     vec![
@@ -94,9 +99,8 @@ fn selects(selector: &Value, labels: &BTreeMap<&str, &str>) -> bool {
 
 /// The webhooks registered for a resource, in a namespace with this mode label (`None`: a cluster-scoped object).
 fn called(made: &Configurations, resource: &str, namespace: Option<(&str, Option<&str>)>) -> Vec<String> {
-    let labels: Option<BTreeMap<&str, &str>> = namespace.map(|(name, mode)| {
-        mode.map(|mode| (MODE, mode)).into_iter().chain([(NAMESPACE_NAME, name)]).collect()
-    });
+    let labels: Option<BTreeMap<&str, &str>> = namespace
+        .map(|(name, mode)| mode.map(|mode| (MODE, mode)).into_iter().chain([(NAMESPACE_NAME, name)]).collect());
     let wanted = |webhook: &Value| {
         let scope = if labels.is_some() { "Namespaced" } else { "Cluster" };
         let rule = |rule: &Value| {
