@@ -4,6 +4,7 @@
 //! so each optional field is asked for with `has` first.
 
 use super::rules::Registered;
+use crate::patch::record::ANNOTATION;
 use k8s_openapi::api::admissionregistration::v1::MatchCondition;
 use std::fmt::Write as _;
 
@@ -57,7 +58,7 @@ pub fn validation(rows: &[Registered], own_user: Option<&str>) -> Vec<MatchCondi
 #[must_use]
 pub fn has_record() -> MatchCondition {
     let in_object = |object: &str| {
-        format!("(has({object}.metadata.annotations) && 'seawall.dev/patched' in {object}.metadata.annotations)")
+        format!("(has({object}.metadata.annotations) && '{ANNOTATION}' in {object}.metadata.annotations)")
     };
     condition("has-patches", format!("{} || {}", in_object("oldObject"), in_object("object")))
 }

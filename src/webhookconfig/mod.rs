@@ -29,6 +29,7 @@ pub mod target;
 pub use target::WebhookTarget;
 
 use crate::config::Settings;
+use crate::context::scope::MODE;
 use crate::policy::metadata::Metadata;
 use crate::policy::mode::Mode;
 use k8s_openapi::ByteString;
@@ -48,8 +49,6 @@ const DOMAIN: &str = "seawall.dev";
 const SYSTEM_NAMESPACES: &[&str] = &["kube-node-lease", "kube-public", "kube-system"];
 /// The label that every namespace has with its own name; the API server sets it and keeps it.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
-/// The label of the mode.
-const MODE: &str = "seawall.dev/mode";
 
 /// Seconds that the API server waits. Short: the callers' own time-outs (5 to 10 s for controllers) must not run out.
 const ENFORCE_SECONDS: i32 = 5;

@@ -1,24 +1,14 @@
 //! What is registered: the policies' `match` rows, with workloads in place of the Pods and claims inside them.
 
 use super::WebhookConfigError;
-use crate::admission::request::Operation;
+use crate::admission::expand;
+use crate::admission::request::{Gvr, Operation};
 use crate::context::resources;
 use crate::policy::matcher::via;
 use crate::policy::metadata::{Metadata, Via};
 use crate::policy::mode::{Action, Tier};
 use k8s_openapi::api::admissionregistration::v1::RuleWithOperations;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Kinds that hold a Pod template, by group and version; those of the first row also hold claim templates.
-pub const WORKLOADS: &[(&str, &str, &str, bool)] = &[
-    ("apps", "v1", "statefulsets", true),
-    ("apps", "v1", "daemonsets", false),
-    ("apps", "v1", "deployments", false),
-    ("apps", "v1", "replicasets", false),
-    ("batch", "v1", "cronjobs", false),
-    ("batch", "v1", "jobs", false),
-    ("", "v1", "replicationcontrollers", false),
-];
 
 /// Whether a kind lives in namespaces. `Any` when we do not know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,8 +109,8 @@ pub fn registered<'m>(policies: impl IntoIterator<Item = &'m Metadata>) -> Resul
                             .copied()
                             .filter(|op| matches!(op, Operation::Create | Operation::Update))
                             .collect();
-                        let claims = plural == "persistentvolumeclaims";
-                        for (group, version, plural, _) in WORKLOADS.iter().filter(|row| row.3 || !claims) {
+                        let part = Gvr { group: group.into(), version: version.into(), resource: plural.into() };
+                        for (group, version, plural) in expand::workloads_with(&part) {
                             add(&mut rows, [group, version, plural, ""], policy, &inside);
                         }
                     }
