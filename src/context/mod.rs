@@ -1,0 +1,6 @@
+//! Facts that a policy may ask for: `data.cluster`.
+//!
+//! [`facts`] is the immutable snapshot and its indexes, [`manifest`] makes one from files, [`cluster`] keeps one up to
+//! date by watches.
+
+pub mod facts;
