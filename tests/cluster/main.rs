@@ -8,4 +8,5 @@
 )]
 
 mod controlplane;
+mod facts;
 mod harness;

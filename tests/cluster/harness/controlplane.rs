@@ -14,11 +14,16 @@ use super::kubectl::Kubectl;
 use super::pki::{Authority, ec_key};
 use super::process::{Guarded, POLL, ScratchDir};
 
-/// Users of the token file: name, groups. The token is the name. `admin` passes every authorizer as a member of
-/// `system:masters`; `developer` and `platform` may do everything through RBAC and are nobody that a webhook would spare;
-/// `nobody` has no rights at all.
-const USERS: [(&str, &str); 4] =
-    [("admin", "system:masters"), ("developer", "developers"), ("platform", "platform"), ("nobody", "nobodies")];
+/// Users of the token file: token, name, group. `admin` passes every authorizer as a member of `system:masters`; `developer`
+/// and `platform` may do everything through RBAC and are nobody that a webhook would spare; `nobody` has no rights at all;
+/// `scheduler` has what Kubernetes gives the real one.
+const USERS: [(&str, &str, &str); 5] = [
+    ("admin", "admin", "system:masters"),
+    ("developer", "developer", "developers"),
+    ("platform", "platform", "platform-engineers"),
+    ("nobody", "nobody", "nobodies"),
+    ("scheduler", "system:kube-scheduler", "system:schedulers"),
+];
 
 /// Controllers that the tests need; the rest would only burn the two cores.
 const CONTROLLERS: &str = "statefulset-controller,deployment-controller,replicaset-controller,serviceaccount-controller,\
@@ -75,7 +80,7 @@ impl ControlPlane {
         let apiserver = start_apiserver(binaries, dir, options, client_port, port)?;
         let mut plane =
             Self { controller_manager: None, apiserver, etcd, authority, port, binaries: binaries.clone(), scratch };
-        for (user, _) in USERS {
+        for (user, _, _) in USERS {
             let text = plane.kubeconfig_text(&plane.server(), user, None);
             fs::write(plane.kubeconfig(user), text).map_err(|e| format!("kubeconfig: {e}"))?;
         }
@@ -235,7 +240,12 @@ impl ControlPlane {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Kills the API server without warning, leaving etcd; [`ControlPlane::logs`] still reads its log.
+    /// A bearer token of a service account, as `kubectl create token` gets it.
+    pub(crate) fn service_account_token(&self, namespace: &str, name: &str) -> String {
+        self.kubectl_as("admin").run(&["create", "token", "-n", namespace, name], "").ok().stdout.trim().to_owned()
+    }
+
+    /// The end of the logs, for failure messages.
     pub(crate) fn logs(&self) -> String {
         let mut text = self.apiserver.log_tail(25);
         if let Some(controllers) = &self.controller_manager {
@@ -273,7 +283,8 @@ fn write_keys(dir: &Path, extra: &[Ipv4Addr]) -> Authority {
     let service_accounts = ec_key();
     fs::write(dir.join("sa.key"), service_accounts.serialize_pem()).unwrap();
     fs::write(dir.join("sa.pub"), service_accounts.public_key_pem()).unwrap();
-    let tokens: String = USERS.iter().map(|(user, groups)| format!("{user},{user},{user},\"{groups}\"\n")).collect();
+    let tokens: String =
+        USERS.iter().map(|(token, user, group)| format!("{token},{user},{user},\"{group}\"\n")).collect();
     fs::write(dir.join("tokens.csv"), tokens).unwrap();
     authority
 }

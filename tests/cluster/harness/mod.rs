@@ -9,6 +9,8 @@ pub(crate) mod controlplane;
 pub(crate) mod kubectl;
 pub(crate) mod pki;
 pub(crate) mod process;
+pub(crate) mod provisioner;
+pub(crate) mod webhook;
 
 use std::sync::OnceLock;
 
