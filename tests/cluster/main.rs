@@ -7,6 +7,11 @@
     reason = "clippy's allow-…-in-tests covers test functions only, not the helpers of an integration test"
 )]
 
+mod apply;
+mod availability;
 mod controlplane;
 mod facts;
 mod harness;
+mod modes;
+mod patches;
+mod ratchet;

@@ -71,6 +71,11 @@ impl Kubectl {
         Self { program, kubeconfig, home, identity: Vec::new() }
     }
 
+    /// Where the program is, for a call of another kind.
+    pub(crate) fn program(&self) -> PathBuf {
+        self.program.clone()
+    }
+
     /// The same, impersonating a user (`--as`); the caller must be allowed to impersonate.
     pub(crate) fn impersonate(&self, user: &str, groups: &[&str]) -> Self {
         let mut identity = vec![format!("--as={user}")];
