@@ -15,3 +15,4 @@ mod harness;
 mod modes;
 mod patches;
 mod ratchet;
+mod rbac;
