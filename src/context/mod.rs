@@ -4,3 +4,4 @@
 //! date by watches.
 
 pub mod facts;
+pub mod scope;
