@@ -100,12 +100,20 @@ fn relabelling_switches_within_a_second() {
     }
 }
 
-/// Lowering the guard on a namespace is itself guarded.
+/// Lowering the guard on a namespace is itself guarded; raising it is not.
 #[test]
-fn mode_is_not_lowered_unnoticed() {
+fn only_administrators_lower_the_guard() {
     let Some(site) = site() else { return };
-    let namespace = site.namespace("enforce", "tier-0");
+    let namespace = site.namespace("enforce", "tier-1");
     let kubectl = site.plane.kubectl();
-    let output = kubectl.run(&["label", "--overwrite", "namespace", &namespace, "seawall.dev/mode=audit"], "");
-    assert!(output.stderr.contains("[mode-not-lowered]"), "{}", output.stderr);
+    for label in
+        ["seawall.dev/mode=audit", "seawall.dev/mode-", "seawall.dev/tier=tier-3", "seawall.dev/patch=disabled"]
+    {
+        let output = kubectl.run(&["label", "--overwrite", "namespace", &namespace, label], "").refused();
+        output.says(&["[mode-not-lowered]"]);
+    }
+    kubectl.run(&["label", "--overwrite", "namespace", &namespace, "seawall.dev/tier=tier-0"], "").ok();
+    kubectl.run(&["label", "--overwrite", "namespace", &namespace, "team=payments"], "").ok().quiet();
+    let administrator = site.plane.kubectl_as("admin");
+    administrator.run(&["label", "--overwrite", "namespace", &namespace, "seawall.dev/mode=audit"], "").ok();
 }

@@ -160,15 +160,16 @@ fn claims_of_a_patched_set_are_created_and_bound() {
 fn volume_of_a_provisioner_is_patched() {
     let Some(site) = site() else { return };
     let namespace = site.namespace("enforce", "tier-2");
-    let _provisioner = Provisioner::start(&site.plane, "scratchy.test");
+    let _provisioner = Provisioner::start(&site.plane, "managed.test");
     let kubectl = site.plane.kubectl();
-    let class = objects::storage_class("scratchy")
-        .with("/provisioner", "scratchy.test")
+    // a class that the cloud's add-on manager would put back is left as it is
+    let class = objects::storage_class("managed")
+        .with("/provisioner", "managed.test")
         .with("/reclaimPolicy", "Delete")
-        .with("/metadata/labels", json!({"seawall.dev/data": "scratch"}));
+        .with("/metadata/labels", json!({"addonmanager.kubernetes.io/mode": "EnsureExists"}));
     kubectl.apply(&class.to_string(), &[]).ok();
-    assert_eq!(kubectl.get(&["storageclass", "scratchy"])["reclaimPolicy"], "Delete");
-    kubectl.apply(&objects::claim("data", "scratchy").to_string(), &["-n", &namespace]).ok();
+    assert_eq!(kubectl.get(&["storageclass", "managed"])["reclaimPolicy"], "Delete");
+    kubectl.apply(&objects::claim("data", "managed").to_string(), &["-n", &namespace]).ok();
     let claim = ["-n", namespace.as_str(), "pvc", "data"];
     let claim = kubectl.wait_for("the claim is bound", &claim, |c| c["status"]["phase"] == "Bound");
     let volume = kubectl.get(&["pv", claim["spec"]["volumeName"].as_str().unwrap()]);
