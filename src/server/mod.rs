@@ -10,8 +10,11 @@
 
 mod accept;
 mod activity;
+pub mod answer;
 mod connection;
+pub mod handlers;
 pub mod health;
+pub mod policies;
 pub mod router;
 pub mod shutdown;
 pub mod tls;
