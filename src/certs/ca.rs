@@ -113,10 +113,10 @@ impl CaCertificate {
     /// # Errors
     /// As [`Self::from_pem`], but for the count.
     pub fn all_from_pem(pem: &str) -> Result<Vec<Self>, CaError> {
-        let chain = match pair::chain(pem.as_bytes()) {
-            Err(PairError::NoCertificate) => return Ok(Vec::new()),
-            other => other?,
-        };
+        if pem.trim().is_empty() {
+            return Ok(Vec::new());
+        }
+        let chain = pair::chain(pem.as_bytes())?;
         chain.iter().map(|der| Self::from_der(der)).collect()
     }
 
@@ -154,10 +154,10 @@ fn to_pem(der: &[u8]) -> Arc<str> {
 pub struct KeyPem(Arc<str>);
 
 impl KeyPem {
-    /// Wraps a key.
+    /// Wraps a key; space around it does not count.
     #[must_use]
-    pub fn new(pem: impl Into<Arc<str>>) -> Self {
-        Self(pem.into())
+    pub fn new(pem: impl AsRef<str>) -> Self {
+        Self(format!("{}\n", pem.as_ref().trim()).into())
     }
 
     /// The key itself, for signing and for storing.
@@ -193,10 +193,15 @@ impl Authority {
         let signing = rcgen::KeyPair::from_pem(key.expose()).map_err(|_| CaError::Key)?;
         let chain = pair::chain(certificate.pem.as_bytes())?;
         let matches = chain.first().is_some_and(|der| {
-            x509_parser::parse_x509_certificate(der)
-                .is_ok_and(|(_, parsed)| &*parsed.public_key().subject_public_key.data == signing.public_key_raw())
+            x509_parser::parse_x509_certificate(der).is_ok_and(|(_, parsed)| {
+                &*parsed.public_key().subject_public_key.data == signing.public_key_raw()
+            })
         });
-        if matches { Ok(Self { certificate, key }) } else { Err(CaError::Mismatch) }
+        if matches {
+            Ok(Self { certificate, key })
+        } else {
+            Err(CaError::Mismatch)
+        }
     }
 }
 
@@ -236,12 +241,22 @@ impl CaState {
         match (step, stored) {
             (Step::Wait, _) => None,
             (Step::Create, None) => Some(match known {
-                Some(known) => Self {
-                    current: known.current.clone(),
-                    next: known.next.clone().or_else(fresh),
-                    previous: known.previous.clone(),
+                Some(known) => {
+                    // the old successor may have been promoted since we looked, so it stays trusted; but it does not
+                    // become the successor again, because others may count from when they first saw it as that
+                    let mut previous = known.previous.clone();
+                    previous.extend(known.next.iter().map(|next| next.certificate.clone()));
+                    Self {
+                        current: known.current.clone(),
+                        next: fresh(),
+                        previous,
+                    }
+                }
+                None => Self {
+                    current: fresh()?,
+                    next: None,
+                    previous: Vec::new(),
                 },
-                None => Self { current: fresh()?, next: None, previous: Vec::new() },
             }),
             (Step::Create, Some(_)) | (_, None) => None,
             (Step::AddNext, Some(stored)) => Some(Self { next: Some(fresh()?), ..stored.clone() }),
@@ -390,7 +405,10 @@ pub fn is_due(not_before: i64, not_after: i64, now: i64) -> bool {
 /// Whether less than a tenth of the time between the dates is left.
 #[must_use]
 pub fn is_nearly_over(not_before: i64, not_after: i64, now: i64) -> bool {
-    let (life, left) = (not_after.saturating_sub(not_before), not_after.saturating_sub(now));
+    let (life, left) = (
+        not_after.saturating_sub(not_before),
+        not_after.saturating_sub(now),
+    );
     left.saturating_mul(10) <= life
 }
 
