@@ -7,6 +7,7 @@
 use super::bundle::{self, BundleError};
 use super::lease::Election;
 use super::{Configurations, NAME};
+use crate::kubeapi::{Identity, Reason, is_status, within};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhook, MutatingWebhookConfiguration, ValidatingWebhook, ValidatingWebhookConfiguration,
@@ -52,7 +53,7 @@ pub enum Bundle {
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// The API server refused or could not be reached.
-    #[error("{verb} {kind} {NAME}: {source}")]
+    #[error("{verb} {kind} {NAME}: {}", Reason(.source))]
     Request {
         /// What was tried.
         verb: &'static str,
@@ -126,15 +127,6 @@ impl Registration {
     }
 }
 
-/// Who we are in the cluster.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// Our own namespace, where the Lease is.
-    pub namespace: String,
-    /// Our Pod's name; unique among the replicas.
-    pub pod: String,
-}
-
 /// Keeps the configurations until shutdown. To be started when this replica can answer calls.
 pub async fn run(
     client: Client,
@@ -176,7 +168,7 @@ impl Keeper {
         let result = election.round().await;
         let holder = matches!(result, Ok(true));
         let problem = match (result, bundle) {
-            (Err(error), _) => Some(format!("lease of the webhook configurations: {error}")),
+            (Err(error), _) => Some(format!("lease of the webhook configurations: {}", Reason(&error))),
             (Ok(false), _) => None,
             (Ok(true), Bundle::Unknown) => Some("no CA bundle yet; the webhook configurations wait for it".to_owned()),
             (Ok(true), _) => self.write(wanted, bundle).await.err().map(|error| error.to_string()),
@@ -306,7 +298,7 @@ async fn keep<K: Configuration>(
     let failed = |verb| move |source| ApplyError::Request { verb, kind: kind(), source: Box::new(source) };
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     for _ in 0..3 {
-        let live = within(api.get_opt(NAME)).await.map_err(failed("get"))?;
+        let live = within(REQUEST, api.get_opt(NAME)).await.map_err(failed("get"))?;
         let next = live.as_ref().map_or_else(|| wanted.clone(), |live| merged(live, &wanted, bundle));
         if live.as_ref() == Some(&next) {
             rivalry.written = Some(wanted);
@@ -317,8 +309,8 @@ async fn keep<K: Configuration>(
             return Err(ApplyError::Rival { kind: kind(), by: live.as_ref().map(last_writer).unwrap_or_default() });
         }
         let (verb, result) = match &live {
-            None => ("create", within(api.create(&params, &next)).await),
-            Some(_) => ("update", within(api.replace(NAME, &params, &next)).await),
+            None => ("create", within(REQUEST, api.create(&params, &next)).await),
+            Some(_) => ("update", within(REQUEST, api.replace(NAME, &params, &next)).await),
         };
         match result {
             Ok(_) => {
@@ -341,7 +333,7 @@ async fn keep<K: Configuration>(
                 return Ok(if live.is_some() { Applied::Replaced } else { Applied::Created });
             }
             // somebody was quicker: look again
-            Err(kube::Error::Api(answer)) if answer.code == 409 => {}
+            Err(error) if is_status(&error, 409) => {}
             Err(error) => return Err(failed(verb)(error)),
         }
     }
@@ -367,15 +359,11 @@ pub async fn delete(client: &Client) -> Result<Vec<String>, ApplyError> {
 
 async fn delete_one<K: Configuration>(client: &Client) -> Result<Option<String>, ApplyError> {
     let kind = K::kind(&()).into_owned();
-    match within(Api::<K>::all(client.clone()).delete(NAME, &DeleteParams::default())).await {
+    match within(REQUEST, Api::<K>::all(client.clone()).delete(NAME, &DeleteParams::default())).await {
         Ok(_) => Ok(Some(kind)),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) if is_status(&error, 404) => Ok(None),
         Err(source) => Err(ApplyError::Request { verb: "delete", kind, source: Box::new(source) }),
     }
-}
-
-async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
-    tokio::time::timeout(REQUEST, call).await.unwrap_or_else(|elapsed| Err(kube::Error::Service(Box::new(elapsed))))
 }
 
 /// Whether somebody keeps undoing what we write, and how long to leave it then.
