@@ -19,6 +19,7 @@
 
 pub mod admission;
 pub mod certs;
+pub mod cli;
 pub mod config;
 pub mod context;
 pub mod decision;
@@ -26,6 +27,7 @@ pub mod engine;
 pub mod kubeapi;
 pub mod patch;
 pub mod policy;
+pub mod policytest;
 pub mod review;
 pub mod server;
 pub mod telemetry;

@@ -6,6 +6,7 @@
 
 pub mod cluster;
 pub mod facts;
+pub mod kinds;
 pub mod namespace;
 pub mod resources;
 pub mod scope;
