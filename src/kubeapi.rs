@@ -1,4 +1,4 @@
-//! Talking to the API server: the client, who we are in the cluster, time-outs, and errors in words.
+//! Talking to the API server: the client, time-outs, and errors in words.
 //!
 //! Only `context::cluster`, `certs`, `webhookconfig::apply` and the front ends that list the cluster use it; nothing on
 //! the path of a request does.
@@ -12,8 +12,6 @@ use std::time::Duration;
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Where a Pod finds its namespace.
-const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -58,39 +56,6 @@ pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, ClientError> {
     };
     config.connect_timeout = Some(CONNECT);
     Client::try_from(config).map_err(|source| ClientError::Client { source: Box::new(source) })
-}
-
-/// Who we are in the cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Our own namespace.
-    pub namespace: String,
-    /// Our Pod's name; unique among the replicas.
-    pub pod: String,
-    /// User name of our service account, where it is known.
-    pub user: Option<String>,
-}
-
-impl Identity {
-    /// From the downward API (`POD_NAMESPACE`, `POD_NAME`, `POD_SERVICE_ACCOUNT`) and, for the namespace and the name,
-    /// from what every Pod has. `None` outside a cluster.
-    #[must_use]
-    pub fn of_this_pod() -> Option<Self> {
-        let given = |key: &str| std::env::var(key).ok().filter(|value| !value.is_empty());
-        let namespace = given("POD_NAMESPACE").or_else(|| std::fs::read_to_string(NAMESPACE_FILE).ok())?;
-        let pod = given("POD_NAME").or_else(|| given("HOSTNAME"))?;
-        Some(Self::new(namespace.trim(), &pod, given("POD_SERVICE_ACCOUNT").as_deref()))
-    }
-
-    /// With the name of the service account, where it is known.
-    #[must_use]
-    pub fn new(namespace: &str, pod: &str, service_account: Option<&str>) -> Self {
-        Self {
-            user: service_account.map(|name| format!("system:serviceaccount:{namespace}:{name}")),
-            namespace: namespace.to_owned(),
-            pod: pod.to_owned(),
-        }
-    }
 }
 
 /// An error of the API server in its own words, without the debug form that kube's text repeats.
@@ -156,12 +121,5 @@ mod tests {
     async fn a_kubeconfig_that_is_not_there_is_named() {
         let error = client(Some(Path::new("/nonexistent/config"))).await.err().unwrap().to_string();
         assert!(error.starts_with("kubeconfig /nonexistent/config: "), "{error}");
-    }
-
-    #[test]
-    fn a_service_account_makes_a_user_name() {
-        let identity = Identity::new("seawall-system", "p", Some("seawall"));
-        assert_eq!(identity.user.as_deref(), Some("system:serviceaccount:seawall-system:seawall"));
-        assert_eq!(Identity::new("a", "p", None).user, None);
     }
 }

@@ -7,7 +7,7 @@
 use super::bundle::{self, BundleError};
 use super::lease::Election;
 use super::{Configurations, NAME};
-use crate::kubeapi::{Identity, Reason, is_status, within};
+use crate::kubeapi::{Reason, is_status, within};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhook, MutatingWebhookConfiguration, ValidatingWebhook, ValidatingWebhookConfiguration,
@@ -111,20 +111,41 @@ pub struct RegistrationStatus {
     pub problem: Option<String>,
 }
 
-/// Shared view of [`RegistrationStatus`].
-#[derive(Debug, Clone, Default)]
-pub struct Registration(Arc<Mutex<RegistrationStatus>>);
+/// Shared view of [`RegistrationStatus`]; clones are one.
+#[derive(Clone, Default)]
+pub struct Registration {
+    status: Arc<Mutex<RegistrationStatus>>,
+    observer: Option<Observer>,
+}
+
+/// Told the `caBundle` of each webhook as it is in the cluster.
+type Observer = Arc<dyn Fn(Vec<Vec<u8>>) + Send + Sync>;
 
 impl Registration {
+    /// Every replica, not the writing one alone, tells `observer` the `caBundle` of each of our webhooks as read back,
+    /// about every four seconds; see `certs::Certificates::observe_live`. It must not block.
+    pub fn observed_by(observer: impl Fn(Vec<Vec<u8>>) + Send + Sync + 'static) -> Self {
+        Self { observer: Some(Arc::new(observer)), ..Self::default() }
+    }
+
     /// How it stands now.
     #[must_use]
     pub fn get(&self) -> RegistrationStatus {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn update(&self, change: impl FnOnce(&mut RegistrationStatus)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+/// Who we are in the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Our own namespace, where the Lease is.
+    pub namespace: String,
+    /// Our Pod's name; unique among the replicas.
+    pub pod: String,
 }
 
 /// Keeps the configurations until shutdown. To be started when this replica can answer calls.
@@ -173,6 +194,13 @@ impl Keeper {
             (Ok(true), Bundle::Unknown) => Some("no CA bundle yet; the webhook configurations wait for it".to_owned()),
             (Ok(true), _) => self.write(wanted, bundle).await.err().map(|error| error.to_string()),
         };
+        // where somebody else keeps the bundles right, they say nothing of ours
+        if let (Some(observer), Bundle::Pem(_)) = (&self.status.observer, bundle) {
+            match self.live_bundles(wanted).await {
+                Ok(bundles) => observer(bundles),
+                Err(error) => tracing::debug!(%error, "the bundles in the cluster cannot be read"),
+            }
+        }
         self.status.update(|status| {
             if let Some(problem) = problem.as_ref().filter(|p| status.problem.as_ref() != Some(p)) {
                 tracing::warn!(problem, "registration of the webhooks");
@@ -184,6 +212,13 @@ impl Keeper {
             status.in_place = holder && problem.is_none();
             status.problem = problem;
         });
+    }
+
+    /// The `caBundle` of each of our webhooks that is there; empty where it has none.
+    async fn live_bundles(&self, wanted: &Configurations) -> Result<Vec<Vec<u8>>, ApplyError> {
+        let mut bundles = live_bundles(&self.client, &wanted.validating).await?;
+        bundles.extend(live_bundles(&self.client, &wanted.mutating).await?);
+        Ok(bundles)
     }
 
     /// Mutating first: what a patch would mend must not be denied meanwhile.
@@ -338,6 +373,17 @@ async fn keep<K: Configuration>(
         }
     }
     Err(ApplyError::Contended { kind: kind() })
+}
+
+async fn live_bundles<K: Configuration>(client: &Client, wanted: &K) -> Result<Vec<Vec<u8>>, ApplyError> {
+    let found = within(REQUEST, Api::<K>::all(client.clone()).get_opt(NAME)).await;
+    let failed =
+        |source| ApplyError::Request { verb: "get", kind: K::kind(&()).into_owned(), source: Box::new(source) };
+    let Some(mut live) = found.map_err(failed)? else { return Ok(Vec::new()) };
+    let mut wanted = wanted.clone();
+    let ours: Vec<String> = wanted.webhooks().iter().map(|webhook| webhook.name().to_owned()).collect();
+    let live = live.webhooks().iter_mut().filter(|webhook| ours.iter().any(|name| name == webhook.name()));
+    Ok(live.map(|webhook| webhook.client().ca_bundle.take().unwrap_or_default().0).collect())
 }
 
 /// The field manager that wrote last, other than us.

@@ -148,7 +148,7 @@ async fn the_keeper_waits_for_a_bundle_writes_follows_and_gives_the_lease_back()
     let (configurations_sender, wanted) = watch::channel(Arc::new(configurations()));
     let (bundle_sender, bundle) = watch::channel(Bundle::Unknown);
     let (status, shutdown) = (Registration::default(), CancellationToken::new());
-    let identity = Identity::new("seawall-system", "p", None);
+    let identity = Identity { namespace: "seawall-system".into(), pod: "p".into() };
     let task = tokio::spawn(run(fake.client(), identity, wanted, bundle, status.clone(), shutdown.clone()));
     let until = async |condition: &dyn Fn() -> bool| {
         for _ in 0..200 {
@@ -173,4 +173,31 @@ async fn the_keeper_waits_for_a_bundle_writes_follows_and_gives_the_lease_back()
     task.await.unwrap();
     let lease = fake.get("/apis/coordination.k8s.io/v1/namespaces/seawall-system/leases/seawall-webhooks").unwrap();
     assert!(lease["spec"].get("holderIdentity").is_none());
+}
+
+#[tokio::test]
+async fn every_replica_tells_which_bundles_are_in_the_cluster() {
+    let fake = Fake::default();
+    let wanted = configurations();
+    let Bundle::Pem(first) = pem() else { unreachable!() };
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let keep = seen.clone();
+    let status = Registration::observed_by(move |bundles| keep.lock().unwrap().push(bundles));
+    let client = fake.client();
+    let mut keeper =
+        Keeper { client: client.clone(), status, validating: Rivalry::default(), mutating: Rivalry::default() };
+    let mut holder = Election::new(client.clone(), "seawall-system", "a");
+    let mut other = Election::new(client, "seawall-system", "b");
+    let round = Bundle::Pem(first.clone());
+    assert!(holder.round().await.unwrap());
+    keeper.round(&mut other, &wanted, &round).await;
+    assert_eq!(seen.lock().unwrap().pop().unwrap(), Vec::<Vec<u8>>::new());
+    keeper.round(&mut holder, &wanted, &round).await;
+    let both = vec![first.as_bytes().to_vec(); 2];
+    assert_eq!(seen.lock().unwrap().pop().unwrap()[..2], both);
+    fake.edit(PATH, |object| object["webhooks"][1]["clientConfig"]["caBundle"] = json!("QQ=="));
+    keeper.round(&mut other, &wanted, &round).await;
+    assert_eq!(seen.lock().unwrap().pop().unwrap()[1], b"A");
+    keeper.round(&mut other, &wanted, &Bundle::Leave).await;
+    assert!(seen.lock().unwrap().is_empty());
 }
