@@ -102,6 +102,10 @@ fn what_is_mounted_named_and_called_is_there() {
     assert!(container["args"].as_array().unwrap().contains(&json!(flag)));
     let mounted: BTreeSet<&Value> = mounts.map(|mount| &mount["name"]).collect();
     assert_eq!(mounted, pod["volumes"].as_array().unwrap().iter().map(|volume| &volume["name"]).collect());
+    let generated = &documents("kustomization.yaml")[0]["configMapGenerator"][0]["name"];
+    assert_eq!(&pod["volumes"][0]["configMap"]["name"], generated);
+    // kustomize puts the hash of the ConfigMap into every resourceNames that has its name
+    assert!(documents("rbac.yaml").iter().all(|role| !role["rules"].to_string().contains(&generated.to_string())));
     // serve makes the Service's name from the namespace that it finds itself in
     assert_eq!(documents("service.yaml")[0]["metadata"]["name"], "seawall");
     assert_eq!(pod["serviceAccountName"], documents("serviceaccount.yaml")[0]["metadata"]["name"]);
