@@ -179,7 +179,7 @@ async fn the_keeper_waits_for_a_bundle_writes_follows_and_gives_the_lease_back()
 async fn every_replica_tells_which_bundles_are_in_the_cluster() {
     let fake = Fake::default();
     let wanted = configurations();
-    let Bundle::Pem(first) = pem() else { unreachable!() };
+    let Bundle::Pem(first) = pem() else { panic!("a bundle is PEM here") };
     let seen = Arc::new(Mutex::new(Vec::new()));
     let keep = seen.clone();
     let status = Registration::observed_by(move |bundles| keep.lock().unwrap().push(bundles));

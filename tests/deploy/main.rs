@@ -100,8 +100,8 @@ fn what_is_mounted_named_and_called_is_there() {
     let config = mounts.clone().find(|mount| mount["name"] == "config").unwrap();
     let flag = format!("--config={}/seawall.yaml", config["mountPath"].as_str().unwrap());
     assert!(container["args"].as_array().unwrap().contains(&json!(flag)));
-    let mounted: BTreeSet<&Value> = mounts.map(|mount| &mount["name"]).collect();
-    assert_eq!(mounted, pod["volumes"].as_array().unwrap().iter().map(|volume| &volume["name"]).collect());
+    let mounted: BTreeSet<Option<&str>> = mounts.map(|mount| mount["name"].as_str()).collect();
+    assert_eq!(mounted, pod["volumes"].as_array().unwrap().iter().map(|volume| volume["name"].as_str()).collect());
     let generated = &documents("kustomization.yaml")[0]["configMapGenerator"][0]["name"];
     assert_eq!(&pod["volumes"][0]["configMap"]["name"], generated);
     // kustomize puts the hash of the ConfigMap into every resourceNames that has its name
