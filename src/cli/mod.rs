@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, flags only.
 
 mod serve;
+mod webhook_config;
 
 use clap::{Parser, Subcommand};
 use std::io::Write as _;
@@ -18,6 +19,8 @@ struct Cli {
 enum Command {
     /// Answer the API server's admission webhooks
     Serve(Box<serve::ServeArgs>),
+    /// Print the webhook configurations, or remove them from a cluster
+    WebhookConfig(Box<webhook_config::WebhookConfigArgs>),
 }
 
 /// Runs the command line. Exit codes: 0 clean, 1 violations, 2 could not run; a broken pipe is 0.
@@ -26,6 +29,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Serve(args) => serve::run(*args),
+        Command::WebhookConfig(args) => webhook_config::run(*args),
     };
     match result {
         Ok(code) => code,
