@@ -3,6 +3,7 @@
 //! Files become documents ([`document`], [`yaml`], [`json`]) with the place of every field ([`position`]), documents
 //! become objects with the API's defaults ([`defaults`]), objects become CREATE requests for `review`.
 
+pub mod defaults;
 pub mod document;
 pub mod json;
 pub mod position;

@@ -89,7 +89,7 @@ fn errors_say_where() {
         ("a: &x [*x]\n", 1, 8, "contains itself"),
         ("a:\n  <<: 5\n", 2, 7, "`<<` wants a mapping"),
         ("a: {b: c\n", 2, 1, "not readable as YAML"),
-        ("a: *x\n", 1, 5, "not readable as YAML"),
+        ("a: *x\n", 1, 4, "not readable as YAML"),
         ("? [a]\n: b\n", 1, 3, "cannot be a key"),
         ("null: b\n", 1, 1, "a key is empty or null"),
     ];

@@ -4,3 +4,5 @@
 //! date by watches.
 
 pub mod facts;
+pub mod kinds;
+pub mod manifest;
