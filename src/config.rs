@@ -151,7 +151,7 @@ impl Settings {
             return Ok(Self::default());
         }
         let settings: Self = serde_saphyr::from_str(text).map_err(|error| {
-            let (line, column) = error.location().map_or((1, 1), |l| (u64::from(l.line()), u64::from(l.column())));
+            let (line, column) = error.location().map_or((1, 1), |l| (l.line(), l.column()));
             let text = error.to_string();
             ConfigError::Parse {
                 path: path.to_owned(),

@@ -23,6 +23,8 @@ pub mod config;
 pub mod context;
 pub mod decision;
 pub mod engine;
+pub mod patch;
 pub mod policy;
+pub mod review;
 pub mod server;
 pub mod telemetry;

@@ -233,6 +233,32 @@ impl Request {
         request
     }
 
+    /// A request about a part of this one's object, by the same user with the same operation.
+    #[must_use]
+    pub fn derived(&self, kind: &Gvk, resource: &Gvr, object: Value, old_object: Option<Value>) -> Self {
+        let mut body = self.body.clone();
+        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        body.insert(
+            "kind".to_owned(),
+            serde_json::json!({"group": kind.group, "version": kind.version, "kind": kind.kind}),
+        );
+        body.insert(
+            "resource".to_owned(),
+            serde_json::json!({"group": resource.group, "version": resource.version, "resource": resource.resource}),
+        );
+        body.insert("name".to_owned(), Value::from(name.clone()));
+        body.insert("object".to_owned(), object);
+        body.insert("oldObject".to_owned(), old_object.unwrap_or(Value::Null));
+        Self { kind: kind.clone(), resource: resource.clone(), name, body, ..self.clone() }
+    }
+
+    /// This request as if the stored object had been sent again: what it violates, it violated before.
+    #[must_use]
+    pub fn of_old_object(&self) -> Option<Self> {
+        let old = self.old_object()?.clone();
+        Some(self.with_object(old))
+    }
+
     /// The name of the object, from the object itself where the request leaves it out.
     #[must_use]
     pub fn object_name(&self) -> &str {

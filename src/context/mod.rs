@@ -6,3 +6,4 @@
 pub mod facts;
 pub mod kinds;
 pub mod manifest;
+pub mod scope;
