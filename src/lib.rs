@@ -25,6 +25,7 @@ pub mod decision;
 pub mod engine;
 pub mod patch;
 pub mod policy;
+pub mod report;
 pub mod review;
 pub mod server;
 pub mod telemetry;

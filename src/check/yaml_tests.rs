@@ -138,6 +138,12 @@ proptest! {
     }
 
     #[test]
+    fn the_yaml_that_reports_show_is_the_same(value in super::super::arbitrary_json()) {
+        let text = crate::report::yaml::to_yaml(&value);
+        prop_assert_eq!(super::tests::value(&text).unwrap(), value, "{}", text);
+    }
+
+    #[test]
     fn every_field_is_where_its_key_is_written(value in super::super::arbitrary_json()) {
         let text = serde_json::to_string_pretty(&value).unwrap();
         let Some(node) = parse(&text, 1, Budget::default()).unwrap() else { return Ok(()) };
