@@ -13,19 +13,22 @@
 //! | `review` | the pipeline | the above and `config` |
 //! | [`server`], `check` | front ends | everything but `cli` |
 //! | `report` | one result, several formats | everything but front ends |
-//! | [`certs`], `webhookconfig` | certificates and webhook configurations | `policy`, `config` |
+//! | [`certs`], [`webhookconfig`] | certificates and webhook configurations | `policy`, `config` |
 //! | [`config`], [`telemetry`], `cli` | settings, logs and metrics, flags | |
 
 pub mod admission;
 pub mod certs;
 pub mod check;
+pub mod cli;
 pub mod config;
 pub mod context;
 pub mod decision;
 pub mod engine;
 pub mod patch;
 pub mod policy;
+pub mod policytest;
 pub mod report;
 pub mod review;
 pub mod server;
 pub mod telemetry;
+pub mod webhookconfig;

@@ -1,0 +1,247 @@
+//! Seawall dying, draining, coming back, and running twice. Each test has a control plane of its own.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConnection, StreamOwned};
+use serde_json::{Value, json};
+
+use crate::harness::controlplane::{ControlPlane, Options};
+use crate::harness::objects::{self, Manifest as _};
+use crate::harness::own;
+use crate::harness::process::eventually;
+use crate::harness::replicas::{Replicas, SERVICE};
+use crate::harness::seawall::{self, Seawall};
+
+const NAMESPACE: &str = "seawall-system";
+
+fn labelled(plane: &ControlPlane, mode: &str) -> String {
+    plane.namespace(mode, &[("seawall.dev/mode", mode), ("seawall.dev/tier", "tier-2")])
+}
+
+/// Out of the box, nothing is rejected and nothing is changed where no label says so.
+/// Killed without warning: enforced namespaces refuse, the others do not notice. Started again, all is as before.
+#[test]
+fn killed_server_is_felt_only_in_enforce() {
+    let Some(plane) = own(&Options::default()) else { return };
+    let mut seawall = Seawall::start(&plane, "seawall", &seawall::Options::default()).in_force(&plane);
+    let unlabelled = plane.namespace("unlabelled", &[]);
+    let (enforce, warn, audit) = (labelled(&plane, "enforce"), labelled(&plane, "warn"), labelled(&plane, "audit"));
+    let kubectl = plane.kubectl();
+    let bad = objects::database_without_volume("db").to_string();
+    let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "bare"},
+                       "provisioner": "ebs.csi.aws.com"});
+
+    kubectl.apply(&bad, &["-n", &unlabelled]).ok().says(&["[database-without-volume]"]);
+    kubectl.apply(&class.to_string(), &[]).ok();
+    assert_eq!(kubectl.get(&["storageclass", "bare"])["reclaimPolicy"], "Delete");
+
+    seawall.process.signal("KILL");
+    assert!(seawall.process.wait_exit(Duration::from_secs(5)).is_some());
+
+    let good = objects::stateful_set("good").to_string();
+    kubectl.apply(&good, &["-n", &enforce]).refused().says(&["failed calling webhook"]);
+    for namespace in [&unlabelled, &warn, &audit] {
+        let started = Instant::now();
+        for manifest in [&good, &bad] {
+            kubectl.apply(manifest, &["-n", namespace]).ok().quiet();
+        }
+        assert!(started.elapsed() < Duration::from_secs(5), "slow in {namespace}: {:?}", started.elapsed());
+    }
+    kubectl.apply(&class.with("/metadata/name", "while-dead").to_string(), &[]).ok().quiet();
+    // what no policy is about works in enforced namespaces too
+    kubectl.run(&["create", "configmap", "-n", &enforce, "other"], "").ok().quiet();
+
+    let seawall = Seawall::start(&plane, "again", &seawall::Options::default()).in_force(&plane);
+    kubectl.apply(&good, &["-n", &enforce]).ok();
+    kubectl.apply(&bad, &["-n", &enforce]).refused().says(&["[database-without-volume]"]);
+    drop(seawall);
+}
+
+/// Reached through a Service, as in production: HTTP/1.1, and the certificate names the Service.
+#[test]
+fn by_service_without_aggregator_routing() {
+    let Some(plane) = own(&Options::default()) else { return };
+    let port = seawall::free_port();
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "seawall", "namespace": NAMESPACE},
+                         "spec": {"type": "ExternalName", "externalName": "localhost"}});
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
+    plane.kubectl().apply(&objects::list(&[namespace, service]), &[]).ok();
+    let by_service = format!("{NAMESPACE}/seawall:{port}");
+    let options = seawall::Options {
+        service: Some(&by_service),
+        listen: Some(format!("127.0.0.1:{port}")),
+        ..seawall::Options::default()
+    };
+    let seawall = Seawall::start(&plane, "seawall", &options).in_force(&plane);
+    let namespace = labelled(&plane, "enforce");
+    let bad = objects::database_without_volume("db").to_string();
+    plane.kubectl().apply(&bad, &["-n", &namespace]).refused().says(&["[database-without-volume]"]);
+    drop(seawall);
+}
+
+/// `webhook-config --delete` is the way out: nothing is denied any more and nothing stays behind.
+#[test]
+fn registration_is_removed_on_request() {
+    let Some(plane) = own(&Options::default()) else { return };
+    let mut seawall = Seawall::start(&plane, "seawall", &seawall::Options::default()).in_force(&plane);
+    assert_eq!(seawall::configurations(&plane).len(), 2);
+    seawall.process.signal("TERM");
+    assert!(seawall.process.wait_exit(Duration::from_secs(30)).is_some_and(|s| s.success()));
+    assert_eq!(seawall::configurations(&plane).len(), 2, "a restart must not open the gate");
+    let kubeconfig = plane.kubeconfig("admin");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_seawall"))
+        .args(["webhook-config", "--delete", "--kubeconfig"])
+        .arg(kubeconfig)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(seawall::configurations(&plane), Vec::<String>::new());
+    seawall::await_absence(&plane);
+}
+
+/// Calls whose body is still on its way when SIGTERM arrives are answered in full, then the process ends with 0.
+#[test]
+fn sigterm_answers_the_calls_in_flight() {
+    let Some(plane) = own(&Options::default()) else { return };
+    let options = seawall::Options { extra: &["--drain-seconds=2"], ..seawall::Options::default() };
+    let mut seawall = Seawall::start(&plane, "seawall", &options);
+    let body = review(&plane).to_string();
+    let (first, second) = body.split_at(body.len() / 2);
+    let mut calls: Vec<_> = (0..20).map(|_| begin(&seawall, body.len(), first)).collect();
+    seawall.process.signal("TERM");
+    eventually("readiness ends", Duration::from_secs(5), || {
+        seawall.get("/readyz").is_none_or(|(status, _)| status != 200).then_some(())
+    });
+    for call in &mut calls {
+        call.write_all(second.as_bytes()).unwrap();
+        call.flush().unwrap();
+    }
+    for mut call in calls {
+        let mut bytes = Vec::new();
+        // the server closes after the answer; it owes no TLS farewell
+        let _ = call.read_to_end(&mut bytes);
+        let answer = String::from_utf8_lossy(&bytes);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.contains("00000000-0000-0000-0000-000000000001"), "{answer}");
+    }
+    let status = seawall.process.wait_exit(Duration::from_secs(30)).expect("the process ends");
+    assert!(status.success(), "{status}\n{}", seawall.process.log_tail(20));
+}
+
+/// Two replicas share CA and registration, both are called, and either may go without a call being lost.
+#[test]
+fn two_replicas_behind_a_service_lose_no_call() {
+    let Some(mut replicas) = Replicas::start() else { return };
+    let plane = &replicas.plane;
+    let namespace = labelled(plane, "enforce");
+    eventually("both replicas are called", Duration::from_secs(30), || {
+        assert_eq!(burst(plane, &namespace, Duration::from_millis(200)), Vec::<String>::new());
+        replicas.both_were_called().then_some(())
+    });
+
+    let load = {
+        let (api, namespace) = (plane.api("developer"), namespace.clone());
+        thread::spawn(move || burst_with(&api, &namespace, Duration::from_secs(8)))
+    };
+    sleep(Duration::from_secs(1));
+    replicas.seawalls[0].process.signal("TERM");
+    // the endpoint controllers of a real cluster need a moment too
+    sleep(Duration::from_millis(500));
+    replicas.publish([false, true]);
+    let status = replicas.seawalls[0].process.wait_exit(Duration::from_secs(30)).expect("the replica ends");
+    assert!(status.success(), "{status}");
+    assert_eq!(load.join().unwrap(), Vec::<String>::new());
+
+    // the one that is left still judges, alone
+    let bad = objects::database_without_volume("db").to_string();
+    let denied = replicas.plane.kubectl().apply(&bad, &["-n", &namespace]).refused();
+    denied.says(&["[database-without-volume]"]);
+}
+
+/// A node that dies without a word takes calls with it only until its endpoint is marked unready.
+#[test]
+fn a_dead_node_is_survived() {
+    let Some(replicas) = Replicas::start() else { return };
+    let Some(node) = replicas.nodes.first() else { return };
+    let namespace = labelled(&replicas.plane, "enforce");
+    node.cut();
+    replicas.publish([false, true]);
+    let bad = objects::database_without_volume("db").to_string();
+    eventually("the other replica answers", Duration::from_secs(60), || {
+        let output = replicas.plane.kubectl().apply(&bad, &["-n", &namespace]).refused();
+        output.stderr.contains("[database-without-volume]").then_some(())
+    });
+    assert_eq!(burst(&replicas.plane, &namespace, Duration::from_secs(1)), Vec::<String>::new());
+    node.heal();
+    replicas.publish([true, true]);
+    assert_eq!(burst(&replicas.plane, &namespace, Duration::from_secs(1)), Vec::<String>::new());
+}
+
+/// Dry-run creations of a good set by 16 users at once; the answers that were none.
+fn burst(plane: &ControlPlane, namespace: &str, time: Duration) -> Vec<String> {
+    burst_with(&plane.api("developer"), namespace, time)
+}
+
+fn burst_with(api: &crate::harness::api::Api, namespace: &str, time: Duration) -> Vec<String> {
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/statefulsets?dryRun=All");
+    let body = objects::stateful_set("burst");
+    let end = Instant::now() + time;
+    let worker = || {
+        let mut failures = Vec::new();
+        while Instant::now() < end {
+            match api.post(&path, &body) {
+                Ok((201, _)) => {}
+                Ok((status, answer)) => failures.push(format!("{status} {}", answer["message"])),
+                Err(error) => failures.push(error.to_string()),
+            }
+        }
+        failures
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..16).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    })
+}
+
+/// A review as the API server would send it.
+fn review(plane: &ControlPlane) -> Value {
+    let namespace = labelled(plane, "enforce");
+    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "00000000-0000-0000-0000-000000000001", "operation": "CREATE", "dryRun": true,
+        "kind": {"group": "apps", "version": "v1", "kind": "StatefulSet"},
+        "resource": {"group": "apps", "version": "v1", "resource": "statefulsets"},
+        "requestKind": {"group": "apps", "version": "v1", "kind": "StatefulSet"},
+        "requestResource": {"group": "apps", "version": "v1", "resource": "statefulsets"},
+        "name": "db", "namespace": namespace, "userInfo": {"username": "developer", "groups": ["developers"]},
+        "object": objects::stateful_set("db").with("/metadata/namespace", namespace.clone()), "oldObject": null,
+        "options": {"apiVersion": "meta.k8s.io/v1", "kind": "CreateOptions"},
+    }})
+}
+
+/// Opens a TLS connection and sends the head and the first part of the body.
+fn begin(seawall: &Seawall, length: usize, first: &str) -> StreamOwned<ClientConnection, TcpStream> {
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(&seawall.ca).unwrap() {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let address = seawall.admission.strip_prefix("https://").unwrap();
+    let tcp = TcpStream::connect(address).unwrap();
+    tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let tls = ClientConnection::new(Arc::new(config), ServerName::try_from("127.0.0.1").unwrap()).unwrap();
+    let mut stream = StreamOwned::new(tls, tcp);
+    write!(
+        stream,
+        "POST /validate/enforce?timeout=10s HTTP/1.1\r\nHost: {SERVICE}\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{first}"
+    )
+    .unwrap();
+    stream.flush().unwrap();
+    stream
+}
