@@ -22,18 +22,18 @@ pub struct Rebased {
 /// The record of patches (annotation) is left out: it is Seawall's to write when the manifest is applied.
 #[must_use]
 pub fn rebase(manifest: &Manifest, changes: &[Change]) -> Option<Rebased> {
-    let wanted = apply(&manifest.object, changes).unwrap_or_else(|| manifest.object.clone());
-    let wanted = without_record(wanted);
+    let patched = without_record(apply(&manifest.object, changes)?);
     let written = &manifest.written;
-    let close = apply_to(Editor::new(written.clone()), changes).and_then(|editor| editor.finish(written).ok());
-    let (ops, after) = match close {
-        Some((ops, after)) if without_record(defaulted(manifest, &after)) == wanted => (ops, after),
-        // a change inside what only the defaults made: then the defaults are written out where they differ
-        _ => {
-            let target = with_defaults_of(written, &manifest.object, &wanted);
-            (json_patch::diff(written, &target), target)
-        }
-    };
+    let small = || apply_to(Editor::new(written.clone()), changes)?.finish(written).ok();
+    let by_difference = |target: Value| Some((json_patch::diff(written, &target), target));
+    // a change inside what only the defaults made: what it changes is written out; a change on which defaults depend (the
+    // type of a Service): all of them are
+    let fuller = || by_difference(with_defaults_of(written, &manifest.object, &patched));
+    let full = || by_difference(patched.clone());
+    let wanted = defaulted(manifest, &patched);
+    let same = |after: &Value| without_record(defaulted(manifest, after)) == wanted;
+    let candidates: [&dyn Fn() -> Option<(json_patch::Patch, Value)>; 3] = [&small, &fuller, &full];
+    let (ops, after) = candidates.iter().find_map(|candidate| candidate().filter(|(_, after)| same(after)))?;
     (!ops.0.is_empty()).then_some(Rebased { ops, after })
 }
 

@@ -8,6 +8,7 @@ use super::position::{Parts, Place, Spot};
 use super::scalar;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -57,11 +58,56 @@ impl DocumentError {
     }
 }
 
+/// How many tabs of a document are made spaces, each by reading it once more.
+const TABS: usize = 256;
+
 /// Reads one document that begins at `first_line` of its file. `None`: there is nothing but comments.
 ///
 /// # Errors
 /// When it is no YAML, has a key twice, goes over the budget, or cannot be JSON.
 pub fn parse(text: &str, first_line: usize, budget: Budget) -> Result<Option<Node>, DocumentError> {
+    // blanks behind the last line break would count as a line of a block
+    let last_line = text.rfind('\n').map_or(0, |at| at + 1);
+    let is_blank = text.get(last_line..).is_some_and(|line| line.trim().is_empty());
+    let text = if is_blank { text.get(..last_line).unwrap_or_default() } else { text };
+    let tabbed = tabbed(text);
+    let mut text = Cow::Borrowed(text);
+    for _ in 0..TABS {
+        match read(&text, &tabbed, first_line, budget) {
+            Err((error, Some(marker))) => match without_tab(&text, marker) {
+                Some(changed) => text = Cow::Owned(changed),
+                None => return Err(error),
+            },
+            Err((error, None)) => return Err(error),
+            Ok(root) => return Ok(root),
+        }
+    }
+    Err(DocumentError::new(Place { line: first_line, column: 1 }, format!("more than {TABS} tabs; use spaces")))
+}
+
+/// The parser refuses tabs where Go's parser takes them as spaces: behind a colon, and before what stands in brackets. The
+/// text with spaces instead of those right before a place; no character moves. What Go refuses too is told by
+/// [`Builder::refuse_tab`].
+fn without_tab(text: &str, marker: Marker) -> Option<String> {
+    let line_start = text.split_inclusive('\n').take(marker.line().checked_sub(1)?).map(str::len).sum::<usize>();
+    let before: usize = text.get(line_start..)?.chars().take(marker.col()).map(char::len_utf8).sum();
+    let head = text.get(..line_start + before)?;
+    let kept = head.trim_end_matches([' ', '\t']);
+    let blanks = head.get(kept.len()..)?;
+    blanks
+        .contains('\t')
+        .then(|| format!("{kept}{}{}", " ".repeat(blanks.len()), text.get(head.len()..).unwrap_or_default()))
+}
+
+/// An error, and the place of the parser's own errors.
+type Unreadable = (DocumentError, Option<Marker>);
+
+fn read(
+    text: &str,
+    tabbed: &HashMap<usize, usize>,
+    first_line: usize,
+    budget: Budget,
+) -> Result<Option<Node>, Unreadable> {
     let mut builder = Builder {
         first_line,
         budget,
@@ -71,31 +117,45 @@ pub fn parse(text: &str, first_line: usize, budget: Budget) -> Result<Option<Nod
         alias_nodes: 0,
         alias_bytes: 0,
         text_bytes: 0,
+        ends_open: (!text.ends_with('\n')).then(|| text.chars().count()),
+        tabbed,
         root: None,
     };
     let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str(text);
     let mut documents = 0_usize;
     while let Some(event) = parser.next_event() {
-        let (event, span) = event
-            .map_err(|error| DocumentError::new(builder.place(*error.marker()), builder.sentence(error.info())))?;
+        let (event, span) = event.map_err(|error| {
+            let marker = *error.marker();
+            (DocumentError::new(builder.place(marker), builder.sentence(error.info())), Some(marker))
+        })?;
         match event {
             Event::DocumentStart(_) => {
                 documents += 1;
                 if documents > 1 {
                     let problem = "a second document without a `---` line before it; kubectl would ignore it";
-                    return Err(DocumentError::new(builder.place(span.start), problem));
+                    return Err((DocumentError::new(builder.place(span.start), problem), None));
                 }
             }
             Event::StreamEnd => break,
             Event::Nothing | Event::StreamStart | Event::DocumentEnd => {}
-            event => builder.event(event, span)?,
+            event => builder.event(event, span).map_err(|error| (error, None))?,
         }
     }
     Ok(builder.root)
 }
 
+/// Lines of a text, from 1, whose indentation has a tab, with its length.
+fn tabbed(text: &str) -> HashMap<usize, usize> {
+    let indent = |line: &str| line.bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line, indent(line)));
+    lines
+        .filter(|(_, line, indent)| line.as_bytes().iter().take(*indent).any(|b| *b == b'\t'))
+        .map(|(n, _, i)| (n, i))
+        .collect()
+}
+
 /// Builds the value of one document.
-struct Builder {
+struct Builder<'t> {
     first_line: usize,
     budget: Budget,
     frames: Vec<Frame>,
@@ -105,6 +165,10 @@ struct Builder {
     alias_bytes: usize,
     /// Bytes of all text so far, aliases expanded.
     text_bytes: usize,
+    /// The number of characters, where the last line has no line break.
+    ends_open: Option<usize>,
+    /// Lines that are indented with a tab, and how many characters their indentation has.
+    tabbed: &'t HashMap<usize, usize>,
     root: Option<Node>,
 }
 
@@ -114,6 +178,8 @@ struct Frame {
     anchor: usize,
     nodes_before: usize,
     bytes_before: usize,
+    /// Written in brackets; so is all that is in it.
+    is_flow: bool,
     content: Content,
 }
 
@@ -143,7 +209,7 @@ struct Anchored {
     bytes: usize,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn place(&self, marker: Marker) -> Place {
         Place { line: self.first_line + marker.line().max(1) - 1, column: marker.col() + 1 }
     }
@@ -162,8 +228,14 @@ impl Builder {
 
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), DocumentError> {
         let place = self.place(span.start);
+        self.refuse_tab(span, place)?;
         match event {
-            Event::Scalar(text, style, anchor, tag) => {
+            Event::Scalar(mut text, style, anchor, tag) => {
+                // the parser ends a block with the line break that the end of the file left out
+                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                if is_block && self.ends_open.is_some_and(|end| span.end.index() >= end) && text.ends_with('\n') {
+                    text.to_mut().pop();
+                }
                 self.count(place, 1, text.len())?;
                 let plain = style == ScalarStyle::Plain;
                 let tag = tag.as_deref().map(short_tag);
@@ -184,9 +256,12 @@ impl Builder {
                 self.anchor(anchor, &node, 1, text.len(), place)?;
                 self.complete(node, place)
             }
-            Event::SequenceStart(anchor, _) => self.open(place, anchor, Content::List(Vec::new(), Vec::new())),
+            Event::SequenceStart(anchor, _) => {
+                self.open(place, anchor, !span.is_empty(), Content::List(Vec::new(), Vec::new()))
+            }
             Event::MappingStart(anchor, _) => {
-                self.open(place, anchor, Content::Map(Map::new(), HashMap::new(), Keys::default()))
+                let content = Content::Map(Map::new(), HashMap::new(), Keys::default());
+                self.open(place, anchor, !span.is_empty(), content)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(place),
             Event::Alias(id) => self.alias(id, place),
@@ -219,7 +294,16 @@ impl Builder {
         Ok(())
     }
 
-    fn open(&mut self, place: Place, anchor: usize, content: Content) -> Result<(), DocumentError> {
+    /// Go's parser takes no tab before the first token of a line, but in brackets.
+    fn refuse_tab(&self, span: Span, place: Place) -> Result<(), DocumentError> {
+        let is_flow = self.frames.last().is_some_and(|frame| frame.is_flow);
+        if !is_flow && self.tabbed.get(&span.start.line()).is_some_and(|indent| *indent == span.start.col()) {
+            return Err(DocumentError::new(place, "not readable as YAML: a tab in the indentation; use spaces"));
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, place: Place, anchor: usize, in_brackets: bool, content: Content) -> Result<(), DocumentError> {
         if self.wants_key() {
             return Err(DocumentError::new(place, "a list or a mapping cannot be a key"));
         }
@@ -227,7 +311,14 @@ impl Builder {
             return Err(DocumentError::new(place, self.too_deep()));
         }
         self.count(place, 1, 0)?;
-        let frame = Frame { place, anchor, nodes_before: self.nodes - 1, bytes_before: self.text_bytes, content };
+        let frame = Frame {
+            place,
+            anchor,
+            nodes_before: self.nodes - 1,
+            bytes_before: self.text_bytes,
+            is_flow: in_brackets || self.frames.last().is_some_and(|frame| frame.is_flow),
+            content,
+        };
         self.frames.push(frame);
         Ok(())
     }

@@ -26,6 +26,8 @@ const LENIENT: &[&str] = &[
     "{\"a\":\"\\/\"}",
     // not reached in files: the line before `---` is a document of its own, and refused
     "%YAML 1.2\n---\na: 1",
+    // a tab behind a dash
+    "a:\n  - \tb\n",
 ];
 
 /// Every row of the fixture was written by sigs.k8s.io/yaml v1.6.0.
@@ -70,6 +72,16 @@ fn fields_have_their_places() {
 }
 
 #[test]
+fn the_end_of_a_file_is_no_line_break() {
+    assert_eq!(value("a: |\n  x\n  y").unwrap(), json!({"a": "x\ny"}));
+    assert_eq!(value("a: |\n  x\n  y\n").unwrap(), json!({"a": "x\ny\n"}));
+    assert_eq!(value("a: |\n  x\nb: 1").unwrap(), json!({"a": "x\n", "b": 1}));
+    assert_eq!(value("a: |-\n  x").unwrap(), json!({"a": "x"}));
+    // in brackets and in text a tab is as good as a space
+    assert_eq!(value("a: [\n\tx,\n\t{z: 1}\n\t]\nb: |\n  \tx\n").unwrap(), json!({"a": ["x", {"z": 1}], "b": "\tx\n"}));
+}
+
+#[test]
 fn what_an_alias_repeats_is_where_it_was_written() {
     let text = "base: &base\n  x: 1\nlist: [*base]\nmerged:\n  <<: *base\n  z: 2\n";
     let node = parse(text, 1, Budget::default()).unwrap().unwrap();
@@ -91,6 +103,8 @@ fn errors_say_where() {
         ("a: {b: c\n", 2, 1, "not readable as YAML"),
         ("a: *x\n", 1, 4, "not readable as YAML"),
         ("? [a]\n: b\n", 1, 3, "cannot be a key"),
+        ("a:\n\tb: 1\n", 2, 2, "a tab in the indentation"),
+        ("a:\n  \t- b\n", 2, 4, "a tab"),
         ("null: b\n", 1, 1, "a key is empty or null"),
     ];
     for (text, line, column, problem) in cases {

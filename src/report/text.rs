@@ -139,9 +139,9 @@ fn summary(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()>
     let sum = report.summary();
     let plural = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
     let line = format!(
-        "{}: {} denied, {}, {} audited; {} patched, {} unknown, {}",
+        "{}: {}, {}, {} audited; {} patched, {} unknown, {}",
         plural(sum.resources, "object"),
-        sum.deny,
+        if sum.deny == 1 { "1 denial".to_owned() } else { format!("{} denials", sum.deny) },
         plural(sum.warn, "warning"),
         sum.audit,
         sum.patched,

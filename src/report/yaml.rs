@@ -161,6 +161,33 @@ mod tests {
                 "size": "10Gi",
             },
         });
-        insta::assert_snapshot!(to_yaml(&value), @"");
+        insta::assert_snapshot!(to_yaml(&value), @r#"
+        apiVersion: apps/v1
+        metadata:
+          name: db
+          labels: {}
+          annotations:
+            a: "yes"
+            b: "1"
+            when: "2020-01-01"
+        spec:
+          image: postgres:16
+          args:
+          - "-c"
+          - ssl=on
+          - "a: b"
+          - ""
+          list:
+          - name: a
+            ports:
+            - port: 1
+          - - 1
+            - 2
+          - []
+          config: |
+            line one
+              line two
+          size: 10Gi
+        "#);
     }
 }
