@@ -13,7 +13,7 @@
 //! | `review` | the pipeline | the above and `config` |
 //! | [`server`], `check` | front ends | everything but `cli` |
 //! | `report` | one result, several formats | everything but front ends |
-//! | [`certs`], `webhookconfig` | certificates and webhook configurations | `policy`, `config` |
+//! | [`certs`], [`webhookconfig`] | certificates and webhook configurations | `policy`, `config` |
 //! | [`config`], [`telemetry`], `cli` | settings, logs and metrics, flags | |
 
 pub mod admission;
@@ -24,6 +24,8 @@ pub mod decision;
 pub mod engine;
 pub mod patch;
 pub mod policy;
+pub mod policytest;
 pub mod review;
 pub mod server;
 pub mod telemetry;
+pub mod webhookconfig;

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use judge::sample;
+pub use judge::{inputs, sample};
 pub use select::unanswered;
 
 /// Everything that a review depends on besides the request. Immutable; requests share it.

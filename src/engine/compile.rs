@@ -181,6 +181,12 @@ impl Unit {
         self.modules.rules.contains_key(&format!("{}.{}", self.package, entry.rule()))
     }
 
+    /// Whether it has a program for the RVM.
+    #[must_use]
+    pub const fn is_compiled(&self) -> bool {
+        self.compiled.is_some()
+    }
+
     /// Which engine answers now.
     #[must_use]
     pub fn engine(&self) -> EngineKind {

@@ -78,6 +78,8 @@ pub struct Worker {
     machines: HashMap<u64, (u64, RegoVM)>,
     /// The interpreter of the last modules and data version.
     interpreter: Option<(Arc<Modules>, u64, Engine)>,
+    /// The engine that answers whatever the policy says.
+    forced: Option<EngineKind>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -93,6 +95,12 @@ impl Worker {
         Self::default()
     }
 
+    /// A worker that answers everything with one engine, to compare the two.
+    #[must_use]
+    pub fn forced(kind: EngineKind) -> Self {
+        Self { forced: Some(kind), ..Self::default() }
+    }
+
     /// Evaluates one rule of a policy with the engine that answers for it. Undefined where the policy has no such rule.
     ///
     /// # Errors
@@ -105,7 +113,7 @@ impl Worker {
         data: &Data,
         limit: Duration,
     ) -> Result<Value, EvaluationError> {
-        self.evaluate_on(unit.engine(), unit, entry, input, data, limit)
+        self.evaluate_on(self.forced.unwrap_or_else(|| unit.engine()), unit, entry, input, data, limit)
     }
 
     /// Evaluates on a given engine, to compare the two.

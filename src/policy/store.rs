@@ -3,7 +3,7 @@
 use super::bundle::{self, Bundle, BundleError};
 use super::matcher::Matcher;
 use super::metadata::{Metadata, MetadataError};
-use super::mode::Tier;
+use super::mode::{Action, Tier};
 use crate::config::{ConfigError, Settings};
 use crate::context::facts::INDEXES;
 use crate::engine::analysis;
@@ -67,7 +67,7 @@ pub struct Policy {
     /// Its file.
     pub file: String,
     /// Its programs.
-    pub unit: Unit,
+    pub unit: Arc<Unit>,
     /// `input.seawall.parameters` by tier.
     parameters: BTreeMap<Tier, Value>,
 }
@@ -134,9 +134,7 @@ impl PolicySet {
                 (!bundle.cases.contains_key(&package)).then(|| "it has no cases to compare the engines on".to_owned());
             let unit = Unit::compile(&modules, &format!("data.{package}"), no_cases)?;
             let metadata = settings.apply(&metadata);
-            let parameters =
-                Tier::ALL.iter().map(|tier| (*tier, value::from_map(&metadata.parameters_in(*tier)))).collect();
-            policies.push(Policy { metadata, file, unit, parameters });
+            policies.push(Policy { parameters: parameters_of(&metadata), metadata, file, unit: Arc::new(unit) });
         }
         let mut knowledge = bundle.knowledge.clone();
         bundle::merge(&mut knowledge, &settings.knowledge);
@@ -182,6 +180,31 @@ impl PolicySet {
         self.policies.iter().find(|p| p.id() == id)
     }
 
+    /// A set with only one policy, whose every violation denies, and with these parameters over its own. Used to run cases.
+    #[must_use]
+    pub fn only(&self, id: &str, parameters: &serde_json::Map<String, serde_json::Value>) -> Option<Self> {
+        let policy = self.get(id)?;
+        let mut metadata = policy.metadata.clone();
+        for tier in Tier::ALL {
+            metadata.actions.set(*tier, Action::Deny);
+        }
+        metadata.parameters.extend(parameters.clone());
+        for of_tier in metadata.tier_parameters.values_mut() {
+            of_tier.retain(|key, _| !parameters.contains_key(key));
+        }
+        let needed = metadata.context.iter().map(|need| (need.resource.clone(), need.optional)).collect();
+        let parameters = parameters_of(&metadata);
+        let policy = Policy { metadata, file: policy.file.clone(), unit: policy.unit.clone(), parameters };
+        Some(Self {
+            matcher: Matcher::new([&policy.metadata]),
+            policies: vec![policy],
+            knowledge: self.knowledge.clone(),
+            operator_groups: self.operator_groups.clone(),
+            digest: self.digest.clone(),
+            needed,
+        })
+    }
+
     /// Which policies concern which requests.
     #[must_use]
     pub const fn matcher(&self) -> &Matcher {
@@ -211,6 +234,11 @@ impl PolicySet {
     pub fn digest(&self) -> &str {
         &self.digest
     }
+}
+
+/// `input.seawall.parameters` by tier.
+fn parameters_of(metadata: &Metadata) -> BTreeMap<Tier, Value> {
+    Tier::ALL.iter().map(|tier| (*tier, value::from_map(&metadata.parameters_in(*tier)))).collect()
 }
 
 /// What the policy declares must be what it reads, directly or through the library.

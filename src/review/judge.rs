@@ -8,8 +8,10 @@ use crate::admission::request::{Operation, Request};
 use crate::decision::{Cap, Finding};
 use crate::engine::compile::{EngineKind, Entry};
 use crate::engine::evaluate::Worker;
+use crate::engine::value::Value;
 use crate::engine::violation::{self, Violation};
 use crate::policy::mode::Action;
+use crate::policy::store::Policy;
 use serde_json::Value as Json;
 use std::time::Duration;
 
@@ -139,33 +141,37 @@ fn step(step: violation::Step) -> Step {
 /// Evaluates the policies of a request on both engines and returns the ids of those that disagree; they are answered by
 /// the interpreter from then on. Runs off the request path.
 pub fn sample(request: &Request, snapshot: &Snapshot, worker: &mut Worker) -> Vec<String> {
-    let scope = crate::context::scope::scope(request, &snapshot.facts, snapshot.settings.defaults);
     let limit = Duration::from_secs(5);
-    let now = snapshot.now.to_string();
     let mut disagree = Vec::new();
-    for (target, policies) in targets(snapshot, scope, request) {
-        let prepared = Prepared::new(target);
-        for chosen in policies.iter().filter(|c| c.policy.engine() == EngineKind::Rvm) {
-            let unit = &chosen.policy.unit;
-            let input = input(chosen.policy, &prepared, &now, scope);
-            let differs = [Entry::Violation, Entry::Patch].into_iter().any(|entry| {
-                let mut on = |kind| worker.evaluate_on(kind, unit, entry, &input, snapshot.data(), limit);
-                let (rvm, interpreter) = (on(EngineKind::Rvm), on(EngineKind::Interpreter));
-                match (rvm, interpreter) {
-                    (Ok(a), Ok(b)) => a != b && !(is_empty(&a) && is_empty(&b)),
-                    (Err(_), Err(_)) => false,
-                    _ => true,
-                }
-            });
-            if differs && unit.demote() {
-                disagree.push(chosen.policy.id().to_owned());
+    for (policy, input) in inputs(request, snapshot).iter().filter(|(policy, _)| policy.engine() == EngineKind::Rvm) {
+        let differs = [Entry::Violation, Entry::Patch].into_iter().any(|entry| {
+            let mut on = |kind| worker.evaluate_on(kind, &policy.unit, entry, input, snapshot.data(), limit);
+            let (rvm, interpreter) = (on(EngineKind::Rvm), on(EngineKind::Interpreter));
+            match (rvm, interpreter) {
+                (Ok(a), Ok(b)) => a != b && !(is_empty(&a) && is_empty(&b)),
+                (Err(_), Err(_)) => false,
+                _ => true,
             }
+        });
+        if differs && policy.unit.demote() {
+            disagree.push(policy.id().to_owned());
         }
     }
     disagree
 }
 
-fn is_empty(value: &crate::engine::value::Value) -> bool {
-    use crate::engine::value::Value;
+/// Every policy that a request concerns, with the input that it gets: to compare engines.
+#[must_use]
+pub fn inputs<'s>(request: &Request, snapshot: &'s Snapshot) -> Vec<(&'s Policy, Value)> {
+    let scope = crate::context::scope::scope(request, &snapshot.facts, snapshot.settings.defaults);
+    let now = snapshot.now.to_string();
+    let of_target = |(target, policies): (Target, Vec<Chosen<'s>>)| {
+        let prepared = Prepared::new(target);
+        policies.into_iter().map(|c| (c.policy, input(c.policy, &prepared, &now, scope))).collect::<Vec<_>>()
+    };
+    targets(snapshot, scope, request).into_iter().flat_map(of_target).collect()
+}
+
+fn is_empty(value: &Value) -> bool {
     matches!(value, Value::Undefined) || value.as_set().is_ok_and(|set| set.is_empty())
 }

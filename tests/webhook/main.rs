@@ -1,0 +1,14 @@
+//! The server as the API server meets it: over real sockets and TLS, with a trivial router behind it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy knows test functions, but not the helpers of a test binary"
+)]
+
+mod drain;
+mod limits;
+mod rig;
+mod tls;
