@@ -82,7 +82,7 @@ impl Replicas {
 
     /// Whether each of the two has answered validating calls.
     pub(crate) fn both_were_called(&self) -> bool {
-        self.seawalls.iter().all(|seawall| seawall.metric("seawall_requests_total", &[]) > 0.0)
+        self.seawalls.iter().all(|seawall| seawall.metric("seawall_admission_requests_total", &[]) > 0.0)
     }
 }
 
