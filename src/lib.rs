@@ -18,6 +18,7 @@
 
 pub mod admission;
 pub mod certs;
+pub mod cli;
 pub mod config;
 pub mod context;
 pub mod decision;

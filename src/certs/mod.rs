@@ -32,8 +32,6 @@ pub fn provider() -> Arc<CryptoProvider> {
 /// The wall clock in Unix seconds.
 #[must_use]
 pub fn now() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

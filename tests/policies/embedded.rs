@@ -29,7 +29,10 @@ fn every_policy_has_cases_that_fire_and_that_stay_quiet_and_a_page() {
         let fires = |text: &str| text.contains("- path:");
         assert!(cases.iter().any(|c| fires(&c.expected)), "{}: no case fires", policy.id());
         assert!(cases.iter().any(|c| !fires(&c.expected)), "{}: no case stays quiet", policy.id());
-        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(&policy.file).with_file_name("README.md");
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("policies")
+            .join(&policy.file)
+            .with_file_name("README.md");
         assert!(page.exists(), "{}: no page {}", policy.id(), page.display());
     }
 }
@@ -37,6 +40,10 @@ fn every_policy_has_cases_that_fire_and_that_stay_quiet_and_a_page() {
 #[test]
 fn every_policy_runs_on_the_fast_engine() {
     let (_, set) = set();
-    let slow: Vec<String> = set.policies().iter().filter_map(|p| Some(format!("{}: {}", p.id(), p.unit.interpreted_because.as_ref()?))).collect();
+    let slow: Vec<String> = set
+        .policies()
+        .iter()
+        .filter_map(|p| Some(format!("{}: {}", p.id(), p.unit.interpreted_because.as_ref()?)))
+        .collect();
     assert!(slow.is_empty(), "{}", slow.join("\n"));
 }
