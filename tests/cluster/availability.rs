@@ -127,7 +127,7 @@ fn registration_is_removed_on_request() {
 #[test]
 fn sigterm_answers_the_calls_in_flight() {
     let Some(plane) = own(&Options::default()) else { return };
-    let options = seawall::Options { extra: &["--drain-seconds=2"], ..seawall::Options::default() };
+    let options = seawall::Options { farewell: Some([2, 2]), ..seawall::Options::default() };
     let mut seawall = Seawall::start(&plane, "seawall", &options);
     let body = review(&plane).to_string();
     let (first, second) = body.split_at(body.len() / 2);

@@ -54,7 +54,7 @@ impl Replicas {
                 kubeconfig,
                 node,
                 listen: fallback.map(|address| format!("{address}:0")),
-                extra: &["--drain-seconds=3"],
+                farewell: Some([3, 10]),
                 ..seawall::Options::default()
             };
             Seawall::start(&plane, &format!("seawall-{index}"), &options)
