@@ -110,8 +110,12 @@ pub(crate) fn await_enforcement(plane: &ControlPlane, logs: impl Fn() -> String)
         }
         assert!(
             Instant::now() < deadline,
-            "seawall is not in force within half a minute; a database without a volume: {no:?}\n\
-             a claim retention of Delete: {yes:?}\n{}",
+            "seawall is not in force within half a minute; a database without a volume: {} {}\n\
+             a claim retention of Delete: {} {}\n{}",
+            no.0,
+            no.1["message"],
+            yes.0,
+            yes.1["spec"]["persistentVolumeClaimRetentionPolicy"],
             logs()
         );
         std::thread::sleep(POLL);
