@@ -19,6 +19,7 @@
 
 pub mod admission;
 pub mod certs;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod context;
@@ -28,6 +29,7 @@ pub mod kubeapi;
 pub mod patch;
 pub mod policy;
 pub mod policytest;
+pub mod report;
 pub mod review;
 pub mod server;
 pub mod telemetry;

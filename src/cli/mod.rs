@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, flags only.
 
+mod check;
 mod serve;
 mod webhook_config;
 
@@ -21,6 +22,8 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Print the webhook configurations, or remove them from a cluster
     WebhookConfig(Box<webhook_config::WebhookConfigArgs>),
+    /// Judge manifests as the API server would have them judged
+    Check(Box<check::CheckArgs>),
 }
 
 /// Runs the command line. Exit codes: 0 clean, 1 violations, 2 could not run; a broken pipe is 0.
@@ -30,6 +33,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve(args) => serve::run(*args),
         Command::WebhookConfig(args) => webhook_config::run(*args),
+        Command::Check(args) => check::run(*args),
     };
     match result {
         Ok(code) => code,

@@ -112,7 +112,8 @@ pub(super) struct ServeArgs {
 /// Runs until the server has drained.
 pub(super) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     logging::init(args.log_format, &args.log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let ended = runtime.block_on(serve(args))?;
     // a worker that is stuck must not hold the process
     runtime.shutdown_background();
@@ -132,10 +133,14 @@ async fn client(args: &ServeArgs) -> anyhow::Result<Option<Client>> {
     let _ = rustls::crypto::CryptoProvider::install_default(rustls::crypto::ring::default_provider());
     let config = match &args.kubeconfig {
         Some(path) => {
-            let file = kube::config::Kubeconfig::read_from(path).with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
-            kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.context("the kubeconfig cannot be used")?
+            let file = kube::config::Kubeconfig::read_from(path)
+                .with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
+            kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default())
+                .await
+                .context("the kubeconfig cannot be used")?
         }
-        None if in_pod() => kube::Config::incluster().context("this Pod's account cannot be used; is automountServiceAccountToken off?")?,
+        None if in_pod() => kube::Config::incluster()
+            .context("this Pod's account cannot be used; is automountServiceAccountToken off?")?,
         None => return Ok(None),
     };
     Ok(Some(Client::try_from(config).context("no client for the cluster")?))
@@ -163,13 +168,19 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
     let readiness = Readiness::expecting(&[POLICIES, CERTIFICATE]);
     readiness.set(POLICIES, Condition::Ok);
     metrics.record_policies_loaded(policies.policies().len(), certs::now());
-    metrics.set_known_resources(policies.policies().iter().flat_map(|p| p.metadata.rules.iter().flat_map(|r| r.resources.clone())));
+    metrics.set_known_resources(
+        policies.policies().iter().flat_map(|p| p.metadata.rules.iter().flat_map(|r| r.resources.clone())),
+    );
 
     let stop = CancellationToken::new();
     let cluster = client.clone().map(|client| ClusterContext::start(client, needed(&policies), stop.clone()));
     if let Some(cluster) = &cluster {
         let missing = cluster.wait_synced(FIRST_SYNC).await;
-        let condition = if missing.is_empty() { Condition::Ok } else { Condition::Degraded(format!("not synced: {}", missing.join(", "))) };
+        let condition = if missing.is_empty() {
+            Condition::Ok
+        } else {
+            Condition::Degraded(format!("not synced: {}", missing.join(", ")))
+        };
         readiness.set(CONTEXT, condition);
     }
     let facts = cluster.as_ref().map(ClusterContext::facts).unwrap_or_default();
@@ -186,7 +197,8 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         sampled: AtomicU32::new(0),
     });
 
-    let everywhere = |port| SocketAddr::new(IpAddr::V4(if in_pod() { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST }), port);
+    let everywhere =
+        |port| SocketAddr::new(IpAddr::V4(if in_pod() { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST }), port);
     let config = ServerConfig {
         admission: args.listen.unwrap_or_else(|| everywhere(8443)),
         admin: args.metrics_listen.unwrap_or_else(|| everywhere(9443)),
@@ -197,13 +209,22 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
     let server = Server::bind(config, certificates.resolver()).await?;
     let (admission, admin) = (server.admission_address(), server.admin_address());
 
-    let drain = DrainConfig { drain: Duration::from_secs(args.drain_seconds), linger: Duration::from_secs(args.linger_seconds), ..DrainConfig::default() };
+    let drain = DrainConfig {
+        drain: Duration::from_secs(args.drain_seconds),
+        linger: Duration::from_secs(args.linger_seconds),
+        ..DrainConfig::default()
+    };
     let shutdown = Shutdown::new(drain);
     tokio::spawn(shutdown.take_signals().context("signals cannot be taken")?);
     let wanted = match (&client, args.register) {
         (Some(client), true) => {
             let target = target(&args, &namespace, admission)?;
-            let options = webhookconfig::Options { target, ca_bundle: None, own_namespace: Some(namespace.clone()), own_user: own_user() };
+            let options = webhookconfig::Options {
+                target,
+                ca_bundle: None,
+                own_namespace: Some(namespace.clone()),
+                own_user: own_user(),
+            };
             Some(register(client.clone(), &args, &namespace, &app, options, &certificates, &stop)?)
         }
         _ => None,
@@ -215,7 +236,9 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         tokio::spawn(watch_context(cluster, readiness.clone(), metrics.clone()));
     }
     sample::announce(admission, admin, certificates.bundle_pem().borrow().as_deref(), &app.snapshot.load(), alone)?;
-    let ended = server.run(handlers::admission(app), router::admin(readiness.clone(), metrics.clone()), shutdown, readiness, metrics).await;
+    let ended = server
+        .run(handlers::admission(app), router::admin(readiness.clone(), metrics.clone()), shutdown, readiness, metrics)
+        .await;
     stop.cancel();
     Ok(ended)
 }
@@ -237,7 +260,14 @@ fn own_user() -> Option<String> {
 }
 
 /// The certificate: from files, from the CA that all replicas share, or self-made in memory.
-async fn certificates(args: &ServeArgs, client: Option<Client>, namespace: &str, listen: SocketAddr, metrics: &Arc<Metrics>, readiness: &Readiness) -> anyhow::Result<Certificates> {
+async fn certificates(
+    args: &ServeArgs,
+    client: Option<Client>,
+    namespace: &str,
+    listen: SocketAddr,
+    metrics: &Arc<Metrics>,
+    readiness: &Readiness,
+) -> anyhow::Result<Certificates> {
     let ready = readiness.clone();
     let reports = Reports::new(metrics.clone(), move |status| {
         ready.set(
@@ -260,7 +290,10 @@ async fn certificates(args: &ServeArgs, client: Option<Client>, namespace: &str,
     if !listen.ip().is_unspecified() && !listen.ip().is_loopback() {
         names.push(listen.ip().to_string());
     }
-    let service = args.webhook_service.as_deref().map_or("seawall", |s| s.rsplit('/').next().unwrap_or(s).split(':').next().unwrap_or(s));
+    let service = args
+        .webhook_service
+        .as_deref()
+        .map_or("seawall", |s| s.rsplit('/').next().unwrap_or(s).split(':').next().unwrap_or(s));
     names.extend(issue::service_names(service, namespace));
     if let Some(host) = args.webhook_url.as_deref().and_then(host) {
         names.push(host);
@@ -270,12 +303,18 @@ async fn certificates(args: &ServeArgs, client: Option<Client>, namespace: &str,
     match client.filter(|_| args.register || in_pod()) {
         Some(client) => {
             let store = SecretStore::new(client, namespace, CA_SECRET);
-            let (certificates, rounds) = made.start(store, Clocks::system(), reports, patience).await.with_context(|| format!("no certificate from the CA in Secret {namespace}/{CA_SECRET}"))?;
+            let (certificates, rounds) = made
+                .start(store, Clocks::system(), reports, patience)
+                .await
+                .with_context(|| format!("no certificate from the CA in Secret {namespace}/{CA_SECRET}"))?;
             tokio::spawn(rounds);
             Ok(certificates)
         }
         None => {
-            let (certificates, rounds) = made.start(MemoryStore::default(), Clocks::system(), reports, patience).await.context("no certificate could be made")?;
+            let (certificates, rounds) = made
+                .start(MemoryStore::default(), Clocks::system(), reports, patience)
+                .await
+                .context("no certificate could be made")?;
             tokio::spawn(rounds);
             Ok(certificates)
         }
@@ -307,9 +346,21 @@ fn target(args: &ServeArgs, namespace: &str, admission: SocketAddr) -> anyhow::R
 type Wanted = (watch::Sender<Arc<Configurations>>, webhookconfig::Options);
 
 /// Starts to keep the webhook configurations right.
-fn register(client: Client, args: &ServeArgs, namespace: &str, app: &Arc<App>, options: webhookconfig::Options, certificates: &Certificates, stop: &CancellationToken) -> anyhow::Result<Wanted> {
+fn register(
+    client: Client,
+    args: &ServeArgs,
+    namespace: &str,
+    app: &Arc<App>,
+    options: webhookconfig::Options,
+    certificates: &Certificates,
+    stop: &CancellationToken,
+) -> anyhow::Result<Wanted> {
     let snapshot = app.snapshot.load();
-    let configurations = webhookconfig::generate(snapshot.policies.policies().iter().map(|p| &p.metadata), &snapshot.settings, &options)?;
+    let configurations = webhookconfig::generate(
+        snapshot.policies.policies().iter().map(|p| &p.metadata),
+        &snapshot.settings,
+        &options,
+    )?;
     let (sender, wanted) = watch::channel(Arc::new(configurations));
     let mut pem = certificates.bundle_pem();
     let as_bundle = |pem: &Option<Arc<str>>| pem.clone().map_or(apply::Bundle::Leave, apply::Bundle::Pem);
@@ -348,7 +399,8 @@ async fn reload(source: PolicySource, first: Bundle, app: Arc<App>, readiness: R
         let look = tokio::task::spawn_blocking(move || {
             let bundle = looking.read();
             let now = fingerprint(&bundle);
-            (now != last).then(|| (now, bundle.map_err(Into::into).and_then(|bundle| looking.build(&bundle, &settings))))
+            (now != last)
+                .then(|| (now, bundle.map_err(Into::into).and_then(|bundle| looking.build(&bundle, &settings))))
         });
         let Ok(Some((now, built))) = look.await else { continue };
         last = now;
@@ -361,7 +413,8 @@ async fn reload(source: PolicySource, first: Bundle, app: Arc<App>, readiness: R
                 let before = app.snapshot.load_full();
                 let facts = app.cluster.as_ref().map_or_else(|| before.facts.clone(), ClusterContext::facts);
                 if let Some((sender, options)) = &wanted {
-                    match webhookconfig::generate(set.policies().iter().map(|p| &p.metadata), &before.settings, options) {
+                    match webhookconfig::generate(set.policies().iter().map(|p| &p.metadata), &before.settings, options)
+                    {
                         Ok(configurations) => {
                             let _ = sender.send(Arc::new(configurations));
                         }
@@ -373,7 +426,12 @@ async fn reload(source: PolicySource, first: Bundle, app: Arc<App>, readiness: R
                 }
                 tracing::info!(policies = set.policies().len(), digest = set.digest(), "policies reloaded");
                 app.metrics.record_policies_loaded(set.policies().len(), certs::now());
-                app.snapshot.store(Arc::new(Snapshot::new(set, before.settings.clone(), facts, jiff::Timestamp::now())));
+                app.snapshot.store(Arc::new(Snapshot::new(
+                    set,
+                    before.settings.clone(),
+                    facts,
+                    jiff::Timestamp::now(),
+                )));
                 readiness.set(POLICIES, Condition::Ok);
             }
             Err(error) => refuse(&app, &readiness, &error.to_string()),
@@ -384,7 +442,10 @@ async fn reload(source: PolicySource, first: Bundle, app: Arc<App>, readiness: R
 fn refuse(app: &App, readiness: &Readiness, problem: &str) {
     tracing::error!(problem, "the changed policies were refused; the last good ones go on serving");
     app.metrics.record_policies_refused();
-    readiness.set(POLICIES, Condition::Degraded(format!("the changed policies were refused, the last good ones serve: {problem}")));
+    readiness.set(
+        POLICIES,
+        Condition::Degraded(format!("the changed policies were refused, the last good ones serve: {problem}")),
+    );
 }
 
 /// Tells how old the facts are.

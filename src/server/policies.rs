@@ -41,13 +41,18 @@ impl PolicySource {
         let set = PolicySet::build(bundle, settings)?;
         if self.folder.is_some() {
             // cases describe a policy as it was written, so the configuration's overrides do not belong to them
-            let written = PolicySet::build(bundle, &Settings { knowledge: settings.knowledge.clone(), ..Settings::default() })?;
+            let written =
+                PolicySet::build(bundle, &Settings { knowledge: settings.knowledge.clone(), ..Settings::default() })?;
             let (count, failures) = policytest::run_all(bundle, &written);
             if !failures.is_empty() {
                 let told: Vec<String> = failures.iter().take(TOLD).map(ToString::to_string).collect();
                 let more = failures.len().saturating_sub(TOLD);
                 let more = if more == 0 { String::new() } else { format!("\nand {more} more") };
-                return Err(PolicyError::Case(format!("{} of {count} cases fail:\n{}{more}", failures.len(), told.join("\n"))));
+                return Err(PolicyError::Case(format!(
+                    "{} of {count} cases fail:\n{}{more}",
+                    failures.len(),
+                    told.join("\n")
+                )));
             }
         }
         Ok(set)

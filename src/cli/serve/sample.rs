@@ -12,10 +12,23 @@ const DENIED: &str = include_str!("sample/denied.json");
 const PATCHED: &str = include_str!("sample/patched.json");
 
 /// Prints the addresses. With no cluster, also two calls that can be pasted into a shell.
-pub(super) fn announce(admission: SocketAddr, admin: SocketAddr, ca: Option<&str>, snapshot: &Snapshot, alone: bool) -> anyhow::Result<()> {
+pub(super) fn announce(
+    admission: SocketAddr,
+    admin: SocketAddr,
+    ca: Option<&str>,
+    snapshot: &Snapshot,
+    alone: bool,
+) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let defaults = snapshot.settings.defaults;
-    writeln!(out, "seawall {} with {} policies; unlabelled namespaces are {} in mode {}", env!("CARGO_PKG_VERSION"), snapshot.policies.policies().len(), defaults.tier, defaults.mode)?;
+    writeln!(
+        out,
+        "seawall {} with {} policies; unlabelled namespaces are {} in mode {}",
+        env!("CARGO_PKG_VERSION"),
+        snapshot.policies.policies().len(),
+        defaults.tier,
+        defaults.mode
+    )?;
     writeln!(out, "admission: https://{admission}")?;
     writeln!(out, "metrics: http://{admin}")?;
     let Some(ca) = ca else {
@@ -27,7 +40,10 @@ pub(super) fn announce(admission: SocketAddr, admin: SocketAddr, ca: Option<&str
     std::fs::write(&ca_file, ca)?;
     writeln!(out, "CA: {}", ca_file.display())?;
     if alone {
-        let address = SocketAddr::new(if admission.ip().is_unspecified() { [127, 0, 0, 1].into() } else { admission.ip() }, admission.port());
+        let address = SocketAddr::new(
+            if admission.ip().is_unspecified() { [127, 0, 0, 1].into() } else { admission.ip() },
+            admission.port(),
+        );
         for (words, file, review, path) in [
             ("a database without a volume is denied", "denied.json", DENIED, "validate/enforce"),
             ("a StorageClass that deletes volumes is patched", "patched.json", PATCHED, "mutate"),
@@ -41,7 +57,11 @@ pub(super) fn announce(admission: SocketAddr, admin: SocketAddr, ca: Option<&str
 }
 
 fn curl(ca: &Path, review: &Path, address: SocketAddr, path: &str) -> String {
-    format!("  curl --cacert {} -H 'Content-Type: application/json' -d @{} https://{address}/{path}", ca.display(), review.display())
+    format!(
+        "  curl --cacert {} -H 'Content-Type: application/json' -d @{} https://{address}/{path}",
+        ca.display(),
+        review.display()
+    )
 }
 
 /// A folder for the CA certificate (public) and the samples, readable by this user.
