@@ -37,7 +37,7 @@ pub(super) struct WebhookConfigArgs {
     /// Namespace that Seawall runs in, which is never judged [default: that of the Service, else seawall-system]
     #[arg(long, value_name = "NAMESPACE")]
     namespace: Option<String>,
-    /// Service account that Seawall runs as, which is never judged
+    /// Service account that Seawall runs as, which is never judged; empty: none
     #[arg(long, value_name = "NAME", default_value = "seawall")]
     service_account: String,
     /// CA certificates in PEM by which the API server knows Seawall; left out: `caBundle` is left out
@@ -111,7 +111,7 @@ pub(super) fn run(args: WebhookConfigArgs) -> anyhow::Result<ExitCode> {
     let options = Options {
         target,
         ca_bundle,
-        own_user: Some(format!("system:serviceaccount:{namespace}:{}", args.service_account)),
+        own_user: own_user(&namespace, &args.service_account),
         own_namespace: Some(namespace),
     };
     let settings = args.config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::load)?;
@@ -121,6 +121,11 @@ pub(super) fn run(args: WebhookConfigArgs) -> anyhow::Result<ExitCode> {
     out.write_all(print(&made, args.format)?.as_bytes())?;
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The user name of a service account; none when there is none.
+fn own_user(namespace: &str, service_account: &str) -> Option<String> {
+    (!service_account.is_empty()).then(|| format!("system:serviceaccount:{namespace}:{service_account}"))
 }
 
 /// YAML as two documents, JSON as one list; `kubectl apply -f -` takes both.

@@ -16,3 +16,4 @@ mod modes;
 mod patches;
 mod ratchet;
 mod rbac;
+mod registration;
