@@ -167,6 +167,13 @@ impl Settings {
     #[must_use]
     pub fn apply(&self, metadata: &Metadata) -> Metadata {
         let mut metadata = metadata.clone();
+        // a policy that asks for the defaults under these names gets them
+        let defaults = [("defaultTier", self.defaults.tier.as_str()), ("defaultMode", self.defaults.mode.as_str())];
+        for (key, word) in defaults {
+            if let Some(value) = metadata.parameters.get_mut(key) {
+                *value = Value::from(word);
+            }
+        }
         let Some(over) = self.policies.get(&metadata.id) else { return metadata };
         let mut actions: Actions = metadata.actions;
         for (tier, action) in &over.actions {

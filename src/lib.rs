@@ -14,6 +14,7 @@
 //! | [`server`], `check` | front ends | everything but `cli` |
 //! | `report` | one result, several formats | everything but front ends |
 //! | [`certs`], [`webhookconfig`] | certificates and webhook configurations | `policy`, `config` |
+//! | [`kubeapi`] | the client of the API server | nothing here |
 //! | [`config`], [`telemetry`], `cli` | settings, logs and metrics, flags | |
 
 pub mod admission;
@@ -24,6 +25,7 @@ pub mod config;
 pub mod context;
 pub mod decision;
 pub mod engine;
+pub mod kubeapi;
 pub mod patch;
 pub mod policy;
 pub mod policytest;

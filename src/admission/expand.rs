@@ -4,8 +4,11 @@
 //! admitted StatefulSet hanging.
 
 use super::pointer::{self, Path, Step};
-use super::request::{Gvk, Gvr, Operation, Request};
+use super::request::{Gvk, Gvr, Operation, Request, label};
 use serde_json::{Map, Value};
+
+/// Label that says what kind of data a workload or claim holds.
+const DATA: &str = "seawall.dev/data";
 
 /// What is judged: the request itself or a part of its object.
 #[derive(Debug, Clone)]
@@ -121,6 +124,8 @@ fn derive(
     if !matches!(request.operation, Operation::Create | Operation::Update) || before.as_ref() == Some(&part) {
         return None;
     }
+    // what the workload says of its data holds for its parts
+    let data = request.subject().and_then(|o| label(o, DATA)).map(str::to_owned);
     let complete = |part: Value| match part {
         Value::Object(fields) => {
             let mut object = Map::new();
@@ -132,6 +137,13 @@ fn derive(
                 object.entry("metadata").or_insert_with(|| Value::Object(Map::new())).as_object_mut(),
             ) {
                 metadata.entry("namespace").or_insert_with(|| Value::from(namespace.clone()));
+            }
+            if let Some(data) = &data
+                && let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut)
+                && let Some(labels) =
+                    metadata.entry("labels").or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+            {
+                labels.entry(DATA).or_insert_with(|| Value::from(data.clone()));
             }
             Some(Value::Object(object))
         }
@@ -166,6 +178,16 @@ mod tests {
         assert_eq!(pointer::to_pointer(&claims[0].prefix), "/spec/volumeClaimTemplates/0");
         assert_eq!(claims[0].part.as_deref(), Some("volumeClaimTemplates[data]"));
         assert_eq!(pod_template(&request).unwrap().request.object().unwrap()["kind"], "Pod");
+    }
+
+    #[test]
+    fn what_the_workload_says_of_its_data_holds_for_its_claims() {
+        let object = json!({"metadata": {"labels": {DATA: "cache"}}, "spec": {"volumeClaimTemplates": [
+            {"metadata": {"name": "a"}}, {"metadata": {"name": "b", "labels": {DATA: "durable"}}},
+        ]}});
+        let claims = claim_templates(&request(object, Value::Null));
+        let of = |i: usize| label(claims[i].request.object().unwrap(), DATA).unwrap().to_owned();
+        assert_eq!((of(0), of(1)), ("cache".to_owned(), "durable".to_owned()));
     }
 
     #[test]

@@ -33,6 +33,12 @@ pub enum CaError {
     /// It may not sign certificates.
     #[error("the certificate is not a CA (basicConstraints lacks CA:TRUE)")]
     NotCa,
+    /// The key cannot be read.
+    #[error("the CA's key cannot be read")]
+    Key,
+    /// The key is not that of the certificate.
+    #[error("the CA's key does not belong to its certificate")]
+    Mismatch,
 }
 
 /// Names one CA certificate: the beginning of the SHA-256 of its DER form, in hexadecimal.
@@ -107,10 +113,10 @@ impl CaCertificate {
     /// # Errors
     /// As [`Self::from_pem`], but for the count.
     pub fn all_from_pem(pem: &str) -> Result<Vec<Self>, CaError> {
-        let chain = match pair::chain(pem.as_bytes()) {
-            Err(PairError::NoCertificate) => return Ok(Vec::new()),
-            other => other?,
-        };
+        if pem.trim().is_empty() {
+            return Ok(Vec::new());
+        }
+        let chain = pair::chain(pem.as_bytes())?;
         chain.iter().map(|der| Self::from_der(der)).collect()
     }
 
@@ -148,10 +154,10 @@ fn to_pem(der: &[u8]) -> Arc<str> {
 pub struct KeyPem(Arc<str>);
 
 impl KeyPem {
-    /// Wraps a key.
+    /// Wraps a key; space around it does not count.
     #[must_use]
-    pub fn new(pem: impl Into<Arc<str>>) -> Self {
-        Self(pem.into())
+    pub fn new(pem: impl AsRef<str>) -> Self {
+        Self(format!("{}\n", pem.as_ref().trim()).into())
     }
 
     /// The key itself, for signing and for storing.
@@ -174,6 +180,29 @@ pub struct Authority {
     pub certificate: CaCertificate,
     /// What signs.
     pub key: KeyPem,
+}
+
+impl Authority {
+    /// Reads one certificate and checks that the key is its own.
+    ///
+    /// # Errors
+    /// As [`CaCertificate::from_pem`]; [`CaError::Key`] and [`CaError::Mismatch`] for the key. The parser's words on a
+    /// key are left out, they can quote it.
+    pub fn from_pem(certificate: &str, key: KeyPem) -> Result<Self, CaError> {
+        let certificate = CaCertificate::from_pem(certificate)?;
+        let signing = rcgen::KeyPair::from_pem(key.expose()).map_err(|_| CaError::Key)?;
+        let chain = pair::chain(certificate.pem.as_bytes())?;
+        let matches = chain.first().is_some_and(|der| {
+            x509_parser::parse_x509_certificate(der).is_ok_and(|(_, parsed)| {
+                &*parsed.public_key().subject_public_key.data == signing.public_key_raw()
+            })
+        });
+        if matches {
+            Ok(Self { certificate, key })
+        } else {
+            Err(CaError::Mismatch)
+        }
+    }
 }
 
 /// What all replicas share.
@@ -212,12 +241,22 @@ impl CaState {
         match (step, stored) {
             (Step::Wait, _) => None,
             (Step::Create, None) => Some(match known {
-                Some(known) => Self {
-                    current: known.current.clone(),
-                    next: known.next.clone().or_else(fresh),
-                    previous: known.previous.clone(),
+                Some(known) => {
+                    // the old successor may have been promoted since we looked, so it stays trusted; but it does not
+                    // become the successor again, because others may count from when they first saw it as that
+                    let mut previous = known.previous.clone();
+                    previous.extend(known.next.iter().map(|next| next.certificate.clone()));
+                    Self {
+                        current: known.current.clone(),
+                        next: fresh(),
+                        previous,
+                    }
+                }
+                None => Self {
+                    current: fresh()?,
+                    next: None,
+                    previous: Vec::new(),
                 },
-                None => Self { current: fresh()?, next: None, previous: Vec::new() },
             }),
             (Step::Create, Some(_)) | (_, None) => None,
             (Step::AddNext, Some(stored)) => Some(Self { next: Some(fresh()?), ..stored.clone() }),
@@ -363,6 +402,16 @@ pub fn is_due(not_before: i64, not_after: i64, now: i64) -> bool {
     left.saturating_mul(3) <= life
 }
 
+/// Whether less than a tenth of the time between the dates is left.
+#[must_use]
+pub fn is_nearly_over(not_before: i64, not_after: i64, now: i64) -> bool {
+    let (life, left) = (
+        not_after.saturating_sub(not_before),
+        not_after.saturating_sub(now),
+    );
+    left.saturating_mul(10) <= life
+}
+
 /// The leaf that a replica serves, as far as decisions go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeafInfo {
@@ -392,6 +441,10 @@ pub fn wants_leaf(
         // nothing that it could sign would be accepted
         return false;
     }
+    if now < serving.not_before {
+        // signed while the clock was ahead
+        return true;
+    }
     if serving.issuer == current.id {
         // a CA about to end gives leaves as short as itself; signing again would change nothing
         return now >= serving.renew_at && serving.not_after < current.not_after;
@@ -405,3 +458,7 @@ pub fn wants_leaf(
 #[cfg(test)]
 #[path = "ca_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "ca_model.rs"]
+mod model;

@@ -128,6 +128,16 @@ impl Pair {
         })
     }
 
+    /// Whether a client that calls `name` finds it in the certificate (wildcards included).
+    #[must_use]
+    pub fn is_for(&self, name: &str) -> bool {
+        let (Some(leaf), Ok(name)) = (self.key.cert.first(), ServerName::try_from(name)) else {
+            return false;
+        };
+        rustls::server::ParsedCertificate::try_from(leaf)
+            .is_ok_and(|parsed| rustls::client::verify_server_name(&parsed, &name).is_ok())
+    }
+
     /// Whether a client that trusts only `bundle` (PEM) and calls `name` accepts this certificate at `now`.
     #[must_use]
     pub fn verifies(&self, bundle: &[u8], name: &str, now: i64) -> bool {

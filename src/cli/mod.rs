@@ -2,6 +2,7 @@
 
 mod check;
 mod serve;
+mod webhook_config;
 
 use clap::{Parser, Subcommand};
 use std::io::Write as _;
@@ -19,6 +20,8 @@ struct Cli {
 enum Command {
     /// Answer the API server's admission webhooks
     Serve(Box<serve::ServeArgs>),
+    /// Print the webhook configurations, or remove them from a cluster
+    WebhookConfig(Box<webhook_config::WebhookConfigArgs>),
     /// Judge manifests as the API server would have them judged
     Check(Box<check::CheckArgs>),
 }
@@ -29,6 +32,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Serve(args) => serve::run(*args),
+        Command::WebhookConfig(args) => webhook_config::run(*args),
         Command::Check(args) => check::run(*args),
     };
     match result {

@@ -32,6 +32,8 @@ pub struct Indexed {
     pub term: Option<String>,
     /// False for a node on which nothing is scheduled.
     pub schedulable: bool,
+    /// A class that claims get which name none.
+    pub default_class: bool,
     /// Labels of a Namespace.
     pub labels: Arc<BTreeMap<String, String>>,
 }
@@ -71,12 +73,22 @@ impl Indexed {
         let labels = object.pointer("/metadata/labels").and_then(Json::as_object).filter(|_| resource == "namespaces");
         Self {
             term,
+            default_class: resource == "storageclasses" && is_default_class(object),
             schedulable: object.pointer("/spec/unschedulable").and_then(Json::as_bool) != Some(true),
             labels: Arc::new(
                 labels.into_iter().flatten().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect(),
             ),
         }
     }
+}
+
+/// The annotation that the DefaultStorageClass plugin reads, and its old name, which it still reads
+/// (k8s.io/kubernetes `pkg/volume/util/storageclass.go`).
+fn is_default_class(object: &Json) -> bool {
+    let annotations = object.pointer("/metadata/annotations");
+    ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"]
+        .iter()
+        .any(|key| annotations.and_then(|a| a.get(key)?.as_str()) == Some("true"))
 }
 
 /// Removes what no rule needs and what may hold old secrets: `managedFields` and the last applied manifest.
@@ -140,6 +152,8 @@ impl Facts {
     fn set_indexes<'f>(&mut self, resource: &str, facts: impl IntoIterator<Item = &'f Fact> + Clone) {
         match resource {
             "storageclasses" => {
+                let defaults = facts.clone().into_iter().filter(|fact| fact.indexed.default_class);
+                self.indexes.insert("default_classes", names(defaults.map(|fact| fact.name.clone()).collect()));
                 self.indexes.insert("classes_by_provisioner", by_term(facts, |fact| fact.name.clone()));
             }
             "persistentvolumeclaims" => {
@@ -207,6 +221,7 @@ impl Facts {
 /// The indexes below `data.cluster.index` and the kind that each is made of: reading one needs the kind declared.
 pub const INDEXES: &[(&str, &str)] = &[
     ("classes_by_provisioner", "storageclasses"),
+    ("default_classes", "storageclasses"),
     ("claims_by_class", "persistentvolumeclaims"),
     ("sets_by_service", "statefulsets"),
     ("zones", "nodes"),
@@ -235,7 +250,10 @@ mod tests {
     fn facts() -> Facts {
         let objects = [
             ("storageclasses", json!({"metadata": {"name": "b", "managedFields": [1]}, "provisioner": "p"})),
-            ("storageclasses", json!({"metadata": {"name": "a"}, "provisioner": "p"})),
+            (
+                "storageclasses",
+                json!({"metadata": {"name": "a", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}, "provisioner": "p"}),
+            ),
             ("statefulsets", json!({"metadata": {"name": "db", "namespace": "n"}, "spec": {"serviceName": "db"}})),
             ("nodes", json!({"metadata": {"name": "1", "labels": {"topology.kubernetes.io/zone": "z1"}}})),
             (
@@ -254,6 +272,7 @@ mod tests {
         assert_eq!(data["statefulsets"]["n"]["db"]["spec"]["serviceName"], "db");
         assert_eq!(data["services"], json!({}));
         assert_eq!(data["index"]["classes_by_provisioner"], json!({"p": ["a", "b"]}));
+        assert_eq!(data["index"]["default_classes"], json!(["a"]));
         assert_eq!(data["index"]["sets_by_service"], json!({"n": {"db": ["db"]}}));
         assert_eq!(data["index"]["zones"], json!(["z1"]));
         assert_eq!(data["index"]["schedulable_nodes"], 1);

@@ -3,6 +3,7 @@
 //! A namespace and its first objects arrive within milliseconds of each other, so the cache can miss. Answers are kept
 //! for a moment, the failures too: a storm of misses is one GET.
 
+use crate::kubeapi::Reason;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use std::collections::{BTreeMap, HashMap};
@@ -22,7 +23,7 @@ pub enum NamespaceError {
     #[error("the API server did not answer within {} ms for the labels of a namespace", TIMEOUT.as_millis())]
     Timeout,
     /// The API server refused or could not be reached.
-    #[error("the labels of a namespace cannot be read: {0}")]
+    #[error("the labels of a namespace cannot be read: {}", Reason(.0))]
     Request(#[source] Arc<kube::Error>),
 }
 

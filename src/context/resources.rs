@@ -1,5 +1,6 @@
 //! Where the API server serves a kind that a policy names: a table for Kubernetes' own, discovery for custom ones.
 
+use crate::kubeapi::{Reason, is_status};
 use kube::core::discovery::Scope;
 use kube::{Client, discovery};
 
@@ -83,7 +84,7 @@ pub enum ResolveError {
         resource: String,
     },
     /// The API server did not answer.
-    #[error("discovery of {resource} failed: {source}")]
+    #[error("discovery of {resource} failed: {}", Reason(.source))]
     Discovery {
         /// As the policy names it.
         resource: String,
@@ -112,7 +113,7 @@ pub async fn resolve(client: &Client, resource: &str) -> Result<Endpoint, Resolv
     let absent = || ResolveError::Absent { resource: resource.to_owned() };
     let group = discovery::group(client, group).await.map_err(|error| match error {
         kube::Error::Discovery(_) => absent(),
-        kube::Error::Api(status) if status.code == 404 => absent(),
+        error if is_status(&error, 404) => absent(),
         source => ResolveError::Discovery { resource: resource.to_owned(), source: Box::new(source) },
     })?;
     let (found, capabilities) =

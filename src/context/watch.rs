@@ -7,6 +7,7 @@
 
 use super::facts::Fact;
 use super::resources::{self, Endpoint, ResolveError};
+use crate::kubeapi::{Reason, is_status, jitter, within};
 use futures::TryStreamExt;
 use kube::Client;
 use kube::core::params::{ListParams, WatchParams};
@@ -14,7 +15,6 @@ use kube::core::{Request, WatchEvent};
 use serde::Deserialize;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
-use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -171,7 +171,7 @@ impl Watch {
                 }
                 Err(error) if endpoint.custom && is_status(&error, 404) => Ended::Gone,
                 Err(error) => {
-                    self.health.problem(&self.resource, format!("list failed: {}", reason(&error)));
+                    self.health.problem(&self.resource, format!("list failed: {}", Reason(&error)));
                     tokio::time::sleep(backoff.next()).await;
                     Ended::Relist
                 }
@@ -233,7 +233,7 @@ impl Watch {
                 Err(Failure::Gone) => return Ended::Relist,
                 Err(Failure::Request(error)) if endpoint.custom && is_status(&error, 404) => return Ended::Gone,
                 Err(Failure::Request(error)) => {
-                    self.health.problem(&self.resource, format!("watch failed: {}", reason(&error)));
+                    self.health.problem(&self.resource, format!("watch failed: {}", Reason(&error)));
                 }
             }
             failures += 1;
@@ -280,11 +280,7 @@ impl Watch {
             match change {
                 None => {}
                 Some(None) => self.skipped(1),
-                Some(Some(change)) => {
-                    if !self.send(change) {
-                        return Err(Failure::Stopped);
-                    }
-                }
+                Some(Some(change)) => self.send(change).then_some(()).ok_or(Failure::Stopped)?,
             }
         }
     }
@@ -390,22 +386,6 @@ fn version_of(object: &Json) -> Option<String> {
     object.pointer("/metadata/resourceVersion").and_then(Json::as_str).filter(|v| !v.is_empty()).map(str::to_owned)
 }
 
-fn is_status(error: &kube::Error, code: u16) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == code)
-}
-
-/// The reason without the debug form that kube's own text repeats.
-fn reason(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
-        other => other.to_string(),
-    }
-}
-
-async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
-    tokio::time::timeout(limit, call).await.unwrap_or_else(|elapsed| Err(kube::Error::Service(Box::new(elapsed))))
-}
-
 /// Waits that double from half a second to half a minute, with jitter.
 #[derive(Default)]
 struct Backoff(u32);
@@ -416,13 +396,6 @@ impl Backoff {
         self.0 += 1;
         wait / 2 + jitter(wait / 2)
     }
-}
-
-/// A random duration below `limit`. The standard library seeds its hashers randomly, which is random enough to spread.
-pub(crate) fn jitter(limit: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0_u8) >> 32;
-    let nanoseconds = (limit.as_nanos() * u128::from(random)) >> 32;
-    Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
 }
 
 #[cfg(test)]

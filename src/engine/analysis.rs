@@ -241,10 +241,21 @@ impl Walk<'_, '_> {
         if parts > 1 || (parts == 1 && kind != "Compr" && !matches!(head.keys.first(), Some(Key::Computed(_)))) {
             self.refuse(at, format!("the head of {} has several parts", head.root), "give the rule a name of its own");
         }
-        if kind == "Set"
-            && let Some(key) = body.get("key")
-        {
-            self.must_be_defined(key, "the head of a partial rule");
+        let bodies = spec.get("bodies").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+        let has_else =
+            |position: usize| bodies.get(position + 1).and_then(|b| b.get("is_else")?.as_bool()) == Some(true);
+        for (position, query) in bodies.iter().enumerate().filter_map(|(p, b)| Some((p, b.get("query")?))) {
+            if has_else(position) && loops(query) {
+                let instead = "move the loop to a function of its own, or use a comprehension or `every`";
+                self.refuse(
+                    line(query),
+                    format!(
+                        "a loop in a body of {} that has an `else`, which the fast engine does not reach",
+                        head.root
+                    ),
+                    instead,
+                );
+            }
         }
         self.node(body.get("key").unwrap_or(&Json::Null));
         self.node(body.get("args").unwrap_or(&Json::Null));
@@ -506,6 +517,27 @@ impl Walk<'_, '_> {
             }
             _ => {}
         }
+    }
+}
+
+/// Whether a query loops itself: `some … in`, `some x`, `list[_]`. Comprehensions, `every` and calls do not count.
+fn loops(node: &Json) -> bool {
+    match node {
+        Json::Array(items) => items.iter().any(loops),
+        Json::Object(fields) => match fields.iter().next().filter(|_| fields.len() == 1) {
+            Some((kind, _)) if matches!(kind.as_str(), "SomeIn" | "SomeVars") => true,
+            Some((kind, _))
+                if matches!(kind.as_str(), "ArrayCompr" | "SetCompr" | "ObjectCompr" | "Every" | "NotExpr") =>
+            {
+                false
+            }
+            Some((kind, body)) if kind == "RefBrack" => {
+                let wildcard = body.get("index").and_then(|i| i.get("Var")?.get("value")?.as_str()) == Some("_");
+                wildcard || loops(body)
+            }
+            _ => fields.iter().filter(|(key, _)| *key != "span").any(|(_, value)| loops(value)),
+        },
+        _ => false,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::analysis::{self, Refused, Rules};
 use super::builtins::{self, short};
+use super::rewrite;
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::program::Program;
 use regorus::{CompiledPolicy, Engine};
@@ -46,6 +47,8 @@ pub struct Source {
 #[derive(Debug)]
 pub struct Modules {
     engine: Engine,
+    /// The same modules as the RVM's compiler gets them right.
+    rewritten: Engine,
     /// What every rule calls and reads.
     pub rules: Rules,
 }
@@ -70,7 +73,17 @@ impl Modules {
         let printed = engine.get_ast_as_json().map_err(|e| prepare(e.to_string()))?;
         let trees = parse_deep(&printed).map_err(|e| prepare(e.to_string()))?;
         let (rules, refused) = analysis::analyse(&trees);
-        if refused.is_empty() { Ok(Self { engine, rules }) } else { Err(CompileError::Refused(refused)) }
+        if !refused.is_empty() {
+            return Err(CompileError::Refused(refused));
+        }
+        let mut rewritten = Engine::new();
+        rewritten.set_strict_builtin_errors(true);
+        for tree in trees.as_array().into_iter().flatten() {
+            let text = |key: &str| tree.get("source").and_then(|s| s.get(key)?.as_str()).unwrap_or_default();
+            let module = rewrite::assignments(text("contents"), tree.get("ast").unwrap_or(&serde_json::Value::Null));
+            rewritten.add_policy(text("file").to_owned(), module).map_err(|e| prepare(e.to_string()))?;
+        }
+        Ok(Self { engine, rewritten, rules })
     }
 
     /// An engine with these modules and no data.
@@ -151,10 +164,13 @@ impl Unit {
                 "neither `violation` nor `patch`; a policy needs at least `violation contains …`".to_owned(),
             ));
         };
-        let compiled = modules
-            .engine()
-            .compile_with_entrypoint(&first.as_str().into())
-            .map_err(|e| prepare(e.to_string().trim().to_owned()))?;
+        let prepared = |engine: &Engine| {
+            let compiled = engine.clone().compile_with_entrypoint(&first.as_str().into());
+            compiled.map_err(|e| prepare(e.to_string().trim().to_owned()))
+        };
+        // also prepared as written: what the interpreter cannot use is not loaded
+        prepared(&modules.engine)?;
+        let compiled = prepared(&modules.rewritten)?;
         let names: Vec<&str> = entries.iter().map(String::as_str).collect();
         let program = match interpret {
             Some(reason) => Err(reason),

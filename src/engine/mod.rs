@@ -8,5 +8,6 @@ pub mod builtins;
 pub mod compile;
 pub mod evaluate;
 pub mod pool;
+pub mod rewrite;
 pub mod value;
 pub mod violation;

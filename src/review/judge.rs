@@ -149,8 +149,9 @@ pub fn sample(request: &Request, snapshot: &Snapshot, worker: &mut Worker) -> Ve
             let (rvm, interpreter) = (on(EngineKind::Rvm), on(EngineKind::Interpreter));
             match (rvm, interpreter) {
                 (Ok(a), Ok(b)) => a != b && !(is_empty(&a) && is_empty(&b)),
-                (Err(_), Err(_)) => false,
-                _ => true,
+                // an interpreter that cannot answer is no better place (it fails on an undefined value in a head)
+                (_, Err(_)) => false,
+                (Err(_), Ok(_)) => true,
             }
         });
         if differs && policy.unit.demote() {

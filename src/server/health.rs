@@ -13,6 +13,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::certs::{self, Reports};
+use crate::telemetry::Metrics;
+
 /// The policy set: failed until one is loaded, degraded while a newer one is refused.
 pub const POLICIES: &str = "policies";
 /// The serving certificate: failed without a valid one, degraded while a newer one is refused.
@@ -85,6 +88,20 @@ impl Readiness {
             }
         }
         conditions.insert(name, (condition, since));
+    }
+
+    /// Where a source of certificates reports to, so that [`CERTIFICATE`] follows it.
+    #[must_use]
+    pub fn certificate_reports(&self, metrics: Arc<Metrics>) -> Reports {
+        let readiness = self.clone();
+        Reports::new(metrics, move |status| {
+            let condition = match status {
+                certs::Status::Ok => Condition::Ok,
+                certs::Status::Degraded(detail) => Condition::Degraded(detail),
+                certs::Status::Failed(detail) => Condition::Failed(detail),
+            };
+            readiness.set(CERTIFICATE, condition);
+        })
     }
 
     /// The state of one condition; `None` if nobody has ever set it.

@@ -7,6 +7,7 @@
 use super::bundle::{self, BundleError};
 use super::lease::Election;
 use super::{Configurations, NAME};
+use crate::kubeapi::{Reason, is_status, within};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhook, MutatingWebhookConfiguration, ValidatingWebhook, ValidatingWebhookConfiguration,
@@ -52,7 +53,7 @@ pub enum Bundle {
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// The API server refused or could not be reached.
-    #[error("{verb} {kind} {NAME}: {source}")]
+    #[error("{verb} {kind} {NAME}: {}", Reason(.source))]
     Request {
         /// What was tried.
         verb: &'static str,
@@ -110,24 +111,36 @@ pub struct RegistrationStatus {
     pub problem: Option<String>,
 }
 
-/// Shared view of [`RegistrationStatus`].
-#[derive(Debug, Clone, Default)]
-pub struct Registration(Arc<Mutex<RegistrationStatus>>);
+/// Shared view of [`RegistrationStatus`]; clones are one.
+#[derive(Clone, Default)]
+pub struct Registration {
+    status: Arc<Mutex<RegistrationStatus>>,
+    observer: Option<Observer>,
+}
+
+/// Told the `caBundle` of each webhook as it is in the cluster.
+type Observer = Arc<dyn Fn(Vec<Vec<u8>>) + Send + Sync>;
 
 impl Registration {
+    /// Every replica, not the writing one alone, tells `observer` the `caBundle` of each of our webhooks as read back,
+    /// about every four seconds; see `certs::Certificates::observe_live`. It must not block.
+    pub fn observed_by(observer: impl Fn(Vec<Vec<u8>>) + Send + Sync + 'static) -> Self {
+        Self { observer: Some(Arc::new(observer)), ..Self::default() }
+    }
+
     /// How it stands now.
     #[must_use]
     pub fn get(&self) -> RegistrationStatus {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn update(&self, change: impl FnOnce(&mut RegistrationStatus)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
 /// Who we are in the cluster.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// Our own namespace, where the Lease is.
     pub namespace: String,
@@ -176,11 +189,18 @@ impl Keeper {
         let result = election.round().await;
         let holder = matches!(result, Ok(true));
         let problem = match (result, bundle) {
-            (Err(error), _) => Some(format!("lease of the webhook configurations: {error}")),
+            (Err(error), _) => Some(format!("lease of the webhook configurations: {}", Reason(&error))),
             (Ok(false), _) => None,
             (Ok(true), Bundle::Unknown) => Some("no CA bundle yet; the webhook configurations wait for it".to_owned()),
             (Ok(true), _) => self.write(wanted, bundle).await.err().map(|error| error.to_string()),
         };
+        // where somebody else keeps the bundles right, they say nothing of ours
+        if let (Some(observer), Bundle::Pem(_)) = (&self.status.observer, bundle) {
+            match self.live_bundles(wanted).await {
+                Ok(bundles) => observer(bundles),
+                Err(error) => tracing::debug!(%error, "the bundles in the cluster cannot be read"),
+            }
+        }
         self.status.update(|status| {
             if let Some(problem) = problem.as_ref().filter(|p| status.problem.as_ref() != Some(p)) {
                 tracing::warn!(problem, "registration of the webhooks");
@@ -192,6 +212,13 @@ impl Keeper {
             status.in_place = holder && problem.is_none();
             status.problem = problem;
         });
+    }
+
+    /// The `caBundle` of each of our webhooks that is there; empty where it has none.
+    async fn live_bundles(&self, wanted: &Configurations) -> Result<Vec<Vec<u8>>, ApplyError> {
+        let mut bundles = live_bundles(&self.client, &wanted.validating).await?;
+        bundles.extend(live_bundles(&self.client, &wanted.mutating).await?);
+        Ok(bundles)
     }
 
     /// Mutating first: what a patch would mend must not be denied meanwhile.
@@ -306,7 +333,7 @@ async fn keep<K: Configuration>(
     let failed = |verb| move |source| ApplyError::Request { verb, kind: kind(), source: Box::new(source) };
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     for _ in 0..3 {
-        let live = within(api.get_opt(NAME)).await.map_err(failed("get"))?;
+        let live = within(REQUEST, api.get_opt(NAME)).await.map_err(failed("get"))?;
         let next = live.as_ref().map_or_else(|| wanted.clone(), |live| merged(live, &wanted, bundle));
         if live.as_ref() == Some(&next) {
             rivalry.written = Some(wanted);
@@ -317,8 +344,8 @@ async fn keep<K: Configuration>(
             return Err(ApplyError::Rival { kind: kind(), by: live.as_ref().map(last_writer).unwrap_or_default() });
         }
         let (verb, result) = match &live {
-            None => ("create", within(api.create(&params, &next)).await),
-            Some(_) => ("update", within(api.replace(NAME, &params, &next)).await),
+            None => ("create", within(REQUEST, api.create(&params, &next)).await),
+            Some(_) => ("update", within(REQUEST, api.replace(NAME, &params, &next)).await),
         };
         match result {
             Ok(_) => {
@@ -341,11 +368,22 @@ async fn keep<K: Configuration>(
                 return Ok(if live.is_some() { Applied::Replaced } else { Applied::Created });
             }
             // somebody was quicker: look again
-            Err(kube::Error::Api(answer)) if answer.code == 409 => {}
+            Err(error) if is_status(&error, 409) => {}
             Err(error) => return Err(failed(verb)(error)),
         }
     }
     Err(ApplyError::Contended { kind: kind() })
+}
+
+async fn live_bundles<K: Configuration>(client: &Client, wanted: &K) -> Result<Vec<Vec<u8>>, ApplyError> {
+    let found = within(REQUEST, Api::<K>::all(client.clone()).get_opt(NAME)).await;
+    let failed =
+        |source| ApplyError::Request { verb: "get", kind: K::kind(&()).into_owned(), source: Box::new(source) };
+    let Some(mut live) = found.map_err(failed)? else { return Ok(Vec::new()) };
+    let mut wanted = wanted.clone();
+    let ours: Vec<String> = wanted.webhooks().iter().map(|webhook| webhook.name().to_owned()).collect();
+    let live = live.webhooks().iter_mut().filter(|webhook| ours.iter().any(|name| name == webhook.name()));
+    Ok(live.map(|webhook| webhook.client().ca_bundle.take().unwrap_or_default().0).collect())
 }
 
 /// The field manager that wrote last, other than us.
@@ -367,15 +405,11 @@ pub async fn delete(client: &Client) -> Result<Vec<String>, ApplyError> {
 
 async fn delete_one<K: Configuration>(client: &Client) -> Result<Option<String>, ApplyError> {
     let kind = K::kind(&()).into_owned();
-    match within(Api::<K>::all(client.clone()).delete(NAME, &DeleteParams::default())).await {
+    match within(REQUEST, Api::<K>::all(client.clone()).delete(NAME, &DeleteParams::default())).await {
         Ok(_) => Ok(Some(kind)),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) if is_status(&error, 404) => Ok(None),
         Err(source) => Err(ApplyError::Request { verb: "delete", kind, source: Box::new(source) }),
     }
-}
-
-async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
-    tokio::time::timeout(REQUEST, call).await.unwrap_or_else(|elapsed| Err(kube::Error::Service(Box::new(elapsed))))
 }
 
 /// Whether somebody keeps undoing what we write, and how long to leave it then.

@@ -3,6 +3,7 @@
 //! Whether a holder is gone is judged by our own clock, from when we last saw the Lease change; the times in it are for
 //! people. A replica that cannot renew stops writing before another may take over.
 
+use crate::kubeapi::{Reason, is_status, within};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
@@ -23,6 +24,8 @@ pub struct Election {
     api: Api<Lease>,
     namespace: String,
     identity: String,
+    /// How long a Lease that does not change is respected.
+    patience: Duration,
     /// What was last seen, and when it was first seen like that.
     seen: Option<(Option<String>, Instant)>,
     renewed: Option<Instant>,
@@ -36,6 +39,7 @@ impl Election {
             api: Api::namespaced(client, namespace),
             namespace: namespace.to_owned(),
             identity: identity.to_owned(),
+            patience: DURATION,
             seen: None,
             renewed: None,
         }
@@ -53,9 +57,7 @@ impl Election {
     /// When the API server does not answer or refuses. A lost race is no error.
     pub async fn round(&mut self) -> Result<bool, kube::Error> {
         let asked = Instant::now();
-        let won = tokio::time::timeout(REQUEST, self.attempt())
-            .await
-            .unwrap_or_else(|elapsed| Err(kube::Error::Service(Box::new(elapsed))))?;
+        let won = within(REQUEST, self.attempt()).await?;
         self.renewed = won.then_some(asked);
         Ok(self.holds())
     }
@@ -78,7 +80,7 @@ impl Election {
         }
         let spec = lease.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.as_deref().unwrap_or_default();
-        let gone = self.seen.as_ref().is_some_and(|(_, since)| since.elapsed() >= DURATION);
+        let gone = self.seen.as_ref().is_some_and(|(_, since)| since.elapsed() >= self.patience);
         let (transitions, since) = match holder {
             _ if holder == self.identity => (spec.lease_transitions.unwrap_or(0), spec.acquire_time),
             _ if holder.is_empty() || gone => (spec.lease_transitions.unwrap_or(0) + 1, None),
@@ -107,8 +109,8 @@ impl Election {
             Ok::<(), kube::Error>(())
         };
         // best effort: without it the Lease runs out by itself
-        if let Ok(Err(error)) = tokio::time::timeout(REQUEST, release).await {
-            tracing::debug!(%error, "lease not released");
+        if let Err(error) = within(REQUEST, release).await {
+            tracing::debug!(error = %Reason(&error), "lease not released");
         }
     }
 
@@ -132,7 +134,11 @@ fn now() -> MicroTime {
 fn won(result: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
     match result {
         Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+        Err(error) if is_status(&error, 409) => Ok(false),
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+#[path = "lease_tests.rs"]
+mod tests;

@@ -22,6 +22,8 @@
 pub mod apply;
 pub mod bundle;
 pub mod conditions;
+#[cfg(test)]
+mod fake;
 pub mod lease;
 pub mod rules;
 pub mod target;

@@ -63,6 +63,24 @@ fn killed_server_is_felt_only_in_enforce() {
     drop(seawall);
 }
 
+/// Frozen is worse than dead: connections are taken and nothing comes back. Namespaces that are not enforced wait for their
+/// short time-outs and no longer; enforced ones are refused.
+#[test]
+fn frozen_server_costs_observed_namespaces_only_a_moment() {
+    let Some(plane) = own(&Options::default()) else { return };
+    let seawall = Seawall::start(&plane, "seawall", &seawall::Options::default()).in_force(&plane);
+    let (enforce, warn) = (labelled(&plane, "enforce"), labelled(&plane, "warn"));
+    let kubectl = plane.kubectl();
+    let good = objects::stateful_set("good").to_string();
+    seawall.process.signal("STOP");
+    let started = Instant::now();
+    kubectl.apply(&good, &["-n", &warn]).ok().quiet();
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    kubectl.apply(&good, &["-n", &enforce]).refused().says(&["failed calling webhook"]);
+    seawall.process.signal("CONT");
+    kubectl.apply(&good, &["-n", &enforce]).ok();
+}
+
 /// Reached through a Service, as in production: HTTP/1.1, and the certificate names the Service.
 #[test]
 fn by_service_without_aggregator_routing() {
@@ -109,7 +127,7 @@ fn registration_is_removed_on_request() {
 #[test]
 fn sigterm_answers_the_calls_in_flight() {
     let Some(plane) = own(&Options::default()) else { return };
-    let options = seawall::Options { extra: &["--drain-seconds=2"], ..seawall::Options::default() };
+    let options = seawall::Options { farewell: Some([2, 2]), ..seawall::Options::default() };
     let mut seawall = Seawall::start(&plane, "seawall", &options);
     let body = review(&plane).to_string();
     let (first, second) = body.split_at(body.len() / 2);

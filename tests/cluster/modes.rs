@@ -24,7 +24,13 @@ fn stored(site: &Site, namespace: &str) -> Value {
 fn audit_is_silent_and_recorded() {
     let Some(site) = site() else { return };
     let namespace = site.namespace("audit", "tier-0");
+    let counted = || {
+        let labels = ["policy=\"database-without-volume\"", "action=\"audit\""];
+        site.seawall.metric("seawall_violations_total", &labels)
+    };
+    let before = counted();
     site.plane.kubectl().apply(&faulty("db"), &["-n", &namespace]).ok().quiet();
+    assert!(counted() > before, "counted for the operator");
     let set = stored(site, &namespace);
     assert_eq!(set.pointer(RETENTION).unwrap(), "Delete");
     assert!(set["metadata"]["annotations"]["seawall.dev/patched"].is_null());

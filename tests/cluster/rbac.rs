@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::harness::api::Api;
 use crate::harness::controlplane::{ControlPlane, Options};
 use crate::harness::objects;
 use crate::harness::own;
@@ -37,6 +38,7 @@ fn each_right_is_needed_and_together_they_are_enough() {
         let judged = plane.namespace("judged", &[("seawall.dev/mode", "enforce")]);
         let bad = objects::database_without_volume("db").to_string();
         plane.kubectl().apply(&bad, &["-n", &judged]).refused().says(&["[database-without-volume]"]);
+        ask_about_an_unknown_namespace(&seawall);
         seawall.process.signal("TERM");
         assert!(seawall.process.wait_exit(std::time::Duration::from_secs(60)).is_some());
     }
@@ -57,6 +59,20 @@ fn each_right_is_needed_and_together_they_are_enough() {
     }
     assert!(unused.is_empty(), "rights that nothing asked for: {unused:#?}");
     is_minimal(&plane, namespace, account);
+}
+
+/// A namespace that no watch has told of is asked for by one GET. New ones are in the cache too soon to rely on, so this is
+/// one that is not there.
+fn ask_about_an_unknown_namespace(seawall: &Seawall) {
+    let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "u", "operation": "CREATE", "namespace": "not-there", "name": "db",
+        "kind": {"group": "apps", "version": "v1", "kind": "StatefulSet"},
+        "resource": {"group": "apps", "version": "v1", "resource": "statefulsets"},
+        "userInfo": {"username": "somebody"}, "object": objects::database_without_volume("db"),
+    }});
+    let ca = std::fs::read_to_string(&seawall.ca).unwrap();
+    let (status, answer) = Api::new(seawall.admission.clone(), &ca, "none").post("/validate/observe", &review).unwrap();
+    assert_eq!((status, &answer["response"]["uid"]), (200, &json!("u")), "{answer}");
 }
 
 /// Nothing that would make the account a prize: no other secrets, no writing of workloads.

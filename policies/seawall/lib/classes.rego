@@ -65,19 +65,24 @@ is_default(class) if labels.annotation(class, "storageclass.beta.kubernetes.io/i
 # row_of is the name of the row of knowledge about a provisioner, "" where nothing is known: an unknown
 # provisioner is unknown, not bad.
 row_of(name) := name if {
-	data.seawall.knowledge.provisioners.rows[name]
+	name in object.keys(data.seawall.knowledge.provisioners.rows)
 } else := row if {
-	row := data.seawall.knowledge.provisioners.inTree.migrated[name]
+	row := object.get(data.seawall.knowledge.provisioners.inTree.migrated, name, "")
+	row != ""
 } else := row if {
-	row := data.seawall.knowledge.provisioners.aliases[name]
+	row := object.get(data.seawall.knowledge.provisioners.aliases, name, "")
+	row != ""
+} else := "" if {
+	rows_by_suffix(name) == []
 } else := row if {
-	rows := [match |
-		some entry in data.seawall.knowledge.provisioners.suffixes
-		endswith(name, entry.suffix)
-		match := entry.row
-	]
-	row := rows[0]
-} else := ""
+	row := rows_by_suffix(name)[0]
+}
+
+rows_by_suffix(name) := [row |
+	some entry in data.seawall.knowledge.provisioners.suffixes
+	endswith(name, entry.suffix)
+	row := entry.row
+]
 
 # facts is what is known of a provisioner, {} where nothing is.
 facts(name) := object.get(data.seawall.knowledge.provisioners.rows, row_of(name), {})
@@ -120,10 +125,15 @@ known(name) := class if {
 } else := null
 
 # the_default is the name of the default class where the cluster has exactly one; of several the newest wins
-# silently, which nobody should rely on.
+# silently, which nobody should rely on. There is no index of default classes, so this looks at each class: ask
+# only where a claim names none.
 the_default := name if {
-	count(data.cluster.index.default_classes) == 1
-	name := data.cluster.index.default_classes[0]
+	names := [candidate |
+		some candidate, class in data.cluster.storageclasses
+		is_default(class)
+	]
+	count(names) == 1
+	name := names[0]
 }
 
 # retaining lists the classes of a provisioner that keep their volumes and are meant for data, sorted.

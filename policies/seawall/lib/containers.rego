@@ -74,14 +74,25 @@ writes(container, volume) if {
 	mount.writable
 }
 
+# written_claims are the fixed claims that the container can write to.
+written_claims(value, container) := [claim |
+	some claim in claims(value)
+	claim.writable
+	writes(container, claim.volume)
+]
+
 # kind of the volume that a mount's name means: claimTemplate, the key of the volume's source, or "unknown" where the
 # name is not explained by the object. A volume without a source is an emptyDir, as the API defaults it.
 kind(value, name) := "claimTemplate" if {
-	some template in workload.claim_templates(value)
-	template.name == name
+	is_claim_template(value, name)
 } else := found if {
 	found := source_kind(volume_named(value, name))
 } else := "unknown"
+
+is_claim_template(value, name) if {
+	some template in workload.claim_templates(value)
+	template.name == name
+}
 
 # volume_named is the first volume of that name. (An invalid object may have several.)
 volume_named(value, name) := volumes[0] if {

@@ -16,10 +16,11 @@ import data.seawall.lib.workload
 #   by:                     label, command, image or port
 #   sure:                   whether a denial may rest on it
 found(value) := [entry |
-	declared(value) == ""
 	some listed in containers.main(value)
 	entry := recognised(listed.index, view(listed.container))
-]
+] if {
+	declared(value) == ""
+}
 
 found(value) := [hit(container.index, container.view, engine, "label", true)] if {
 	engine := declared_engine(declared(value))
@@ -48,7 +49,11 @@ declared_engine(word) := word if {
 # The label speaks of the workload: it means the container that runs this engine as far as can be seen, else the first
 # one that is no side container, else the first.
 declared_container(value, engine) := candidates[0] if {
-	all := [{"index": listed.index, "view": view(listed.container)} | some listed in containers.main(value)]
+	all := [{"index": index, "view": seen} |
+		some listed in containers.main(value)
+		index := listed.index
+		seen := view(listed.container)
+	]
 	same := [entry |
 		some entry in all
 		seen := recognised(entry.index, entry.view)
@@ -61,8 +66,8 @@ declared_container(value, engine) := candidates[0] if {
 	candidates := array.concat(array.concat(same, open), all)
 }
 
-# beside_engine: by its name, image or command the container works beside an engine: exporter, proxy, backup, sentinel.
-beside_engine(container) if beside(view(container))
+# sidecar: by its name, image or command the container only serves another one: exporter, proxy, backup, agent.
+sidecar(container) if serves(view(container))
 
 recognised(index, seen) := hit(index, seen, command_engine(seen), "command", true) if {
 	not aside(seen)
@@ -144,15 +149,22 @@ aside(seen) if {
 	command[0] in object.get(facts(seen.image_engine), "side_commands", [])
 }
 
-# beside: aside, or by its image something that works beside an engine.
-beside(seen) if aside(seen)
+serves(seen) if aside(seen)
 
-beside(seen) if {
+serves(seen) if {
 	some word in seen.image_words
 	known.side_tokens[word]
 }
 
-beside(seen) if known.side_images[seen.image_name]
+serves(seen) if known.side_images[seen.image_name]
+
+# beside: a sidecar, or by its image something that uses, manages or fronts an engine.
+beside(seen) if serves(seen)
+
+beside(seen) if {
+	some word in seen.image_words
+	known.other_tokens[word]
+}
 
 # hands_over: a script that in the end starts something that cannot be seen here.
 hands_over(script) if {
@@ -330,13 +342,21 @@ image_sure(seen) if {
 		plain_word(word)
 	}
 } else if {
+	has_engine_port(seen)
+} else if {
+	mounts_engine_path(seen)
+} else := false
+
+has_engine_port(seen) if {
 	some port in tcp_ports(seen.container)
 	port in object.get(facts(seen.image_engine), "ports", [])
-} else if {
+}
+
+mounts_engine_path(seen) if {
 	some mount in containers.file_mounts(seen.container)
 	some path in paths(seen.container, facts(seen.image_engine))
 	containers.touches(mount, path)
-} else := false
+}
 
 plain_word(word) if known.plain_tokens[word]
 
@@ -371,7 +391,7 @@ is_registry(part, length) if {
 
 from_hub(registry, _) if registry in {"docker.io", "index.docker.io", "registry-1.docker.io"}
 
-from_hub(_, "library")
+from_hub(_, namespace) if namespace == "library"
 
 # --- ports ---
 

@@ -18,7 +18,7 @@ subjects(value) := found if {
 } else := array.slice(main, 0, 1) if {
 	main := [entry |
 		some listed in containers.main(value)
-		not engines.beside_engine(listed.container)
+		not engines.sidecar(listed.container)
 		entry := {
 			"index": listed.index,
 			"name": fields.shown(fields.text(listed.container, ["name"])),
@@ -48,7 +48,7 @@ own_check_works(subject) if {
 	count(fields.list(subject.container, ["command"])) == 0
 	port(subject) in subject.facts.ports
 	every text in settings(subject.container) {
-		not regex.match(`(?i)port|tls|ssl|conf|listen|bind`, text)
+		not regex.match(`port|tls|ssl|conf|listen|bind`, lower(text))
 	}
 }
 

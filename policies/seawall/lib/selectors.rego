@@ -86,11 +86,8 @@ means_own(term, labels, namespace) if {
 	}
 }
 
-# Neither namespaces nor namespaceSelector: the namespace of the Pod.
-in_namespace(term, _) if {
-	count(fields.list(term, ["namespaces"])) == 0
-	fields.field(term, ["namespaceSelector"], null) == null
-}
+# Without a list, the namespace of the Pod.
+in_namespace(term, _) if count(fields.list(term, ["namespaces"])) == 0
 
 in_namespace(term, namespace) if namespace in fields.list(term, ["namespaces"])
 
@@ -98,4 +95,4 @@ in_namespace(term, namespace) if namespace in fields.list(term, ["namespaces"])
 in_namespace(term, _) if fields.field(term, ["namespaceSelector"], null) != null
 
 # A manifest that does not name its namespace may be meant for the one that the term lists.
-in_namespace(term, "") if count(fields.list(term, ["namespaces"])) > 0
+in_namespace(_, "")

@@ -8,20 +8,16 @@ package seawall.lib.workload
 import data.seawall.knowledge.operators
 import data.seawall.lib.object as fields
 
-# number_at yields whole numbers in the range of the API's int32 only, so that they can be compared and shown.
-number_at(value, path, fallback) := found if {
-	is_object(value)
-	found := object.get(value, path, fallback)
-	is_number(found)
+# number_at yields whole numbers in the range of the API's int32 only, so that they can be compared and shown. (Values of
+# other types do not lie between two numbers.)
+number_at(value, path, fallback) := floor(found) if {
+	found := fields.field(value, path, fallback)
 	found >= 0
 	found <= 2147483647
 	found == floor(found)
 } else := fallback
 
-flag_at(value, path) if {
-	is_object(value)
-	object.get(value, path, false) == true
-}
+flag_at(value, path) if fields.field(value, path, false) == true
 
 is_pod(value) if fields.text(value, ["kind"]) == "Pod"
 

@@ -54,7 +54,7 @@ impl Replicas {
                 kubeconfig,
                 node,
                 listen: fallback.map(|address| format!("{address}:0")),
-                extra: &["--drain-seconds=3"],
+                farewell: Some([3, 10]),
                 ..seawall::Options::default()
             };
             Seawall::start(&plane, &format!("seawall-{index}"), &options)
@@ -82,7 +82,7 @@ impl Replicas {
 
     /// Whether each of the two has answered validating calls.
     pub(crate) fn both_were_called(&self) -> bool {
-        self.seawalls.iter().all(|seawall| seawall.metric("seawall_requests_total", &[]) > 0.0)
+        self.seawalls.iter().all(|seawall| seawall.metric("seawall_admission_requests_total", &[]) > 0.0)
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Options<'a> {
     pub(crate) node: Option<&'a Node>,
     /// `HOST:PORT` to serve on, when neither the node's address nor loopback is right.
     pub(crate) listen: Option<String>,
+    /// `--drain-seconds` and `--linger-seconds`; short unless said otherwise, so that tests end.
+    pub(crate) farewell: Option<[u32; 2]>,
     /// Further flags.
     pub(crate) extra: &'a [&'a str],
 }
@@ -148,6 +150,9 @@ fn arguments(plane: &ControlPlane, name: &str, options: &Options<'_>) -> Vec<Str
         Some(service) => args.push(format!("--webhook-service={service}")),
         None => args.push("--webhook-url=auto".to_owned()),
     }
+    let [drain, linger] = options.farewell.unwrap_or([1, 2]);
+    args.push(format!("--drain-seconds={drain}"));
+    args.push(format!("--linger-seconds={linger}"));
     args.extend(options.extra.iter().map(|arg| (*arg).to_owned()));
     args
 }

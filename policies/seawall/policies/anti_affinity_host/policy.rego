@@ -19,13 +19,13 @@ package seawall.policies.anti_affinity_host
 import data.seawall.lib.selectors
 import data.seawall.lib.workload
 
-set := input.request.object
+target := input.request.object
 
 namespace := workload.namespace(input.request)
 
 path := ["spec", "template", "spec", "affinity"]
 
-several if workload.replicas(set) > 1
+several if workload.replicas(target) > 1
 
 required if input.seawall.parameters.strength == "required"
 
@@ -33,12 +33,12 @@ required if input.seawall.parameters.strength == "required"
 firm_keys := {selectors.hostname, selectors.zone}
 
 firm if {
-	some term in selectors.required_terms(set, namespace)
+	some term in selectors.required_terms(target, namespace)
 	term.topologyKey in firm_keys
 }
 
 firm if {
-	some constraint in selectors.spread_constraints(set)
+	some constraint in selectors.spread_constraints(target)
 	constraint.topologyKey == selectors.hostname
 	constraint.whenUnsatisfiable == "DoNotSchedule"
 	constraint.maxSkew == 1
@@ -47,19 +47,19 @@ firm if {
 apart if firm
 
 apart if {
-	some term in selectors.preferred_terms(set, namespace)
+	some term in selectors.preferred_terms(target, namespace)
 	term.topologyKey == selectors.hostname
 }
 
 apart if {
-	some constraint in selectors.spread_constraints(set)
+	some constraint in selectors.spread_constraints(target)
 	constraint.topologyKey == selectors.hostname
 }
 
 violation contains {
 	"msg": sprintf(
 		"nothing keeps the %s replicas apart: they can land on one node, and its failure or drain takes every copy at once",
-		[workload.count_text(workload.replicas(set))],
+		[workload.count_text(workload.replicas(target))],
 	),
 	"path": path,
 	"found": "no anti-affinity or spread over kubernetes.io/hostname that selects the set's own Pods",
@@ -73,7 +73,7 @@ violation contains {
 violation contains {
 	"msg": sprintf(
 		"the %s replicas are kept on different nodes only as a preference: when space is short they share a node",
-		[workload.count_text(workload.replicas(set))],
+		[workload.count_text(workload.replicas(target))],
 	),
 	"path": path,
 	"found": "preferred spread over kubernetes.io/hostname",
@@ -110,12 +110,12 @@ patch contains {
 	]),
 	"value": {
 		"weight": 100,
-		"podAffinityTerm": {"topologyKey": selectors.hostname, "labelSelector": selectors.own_selector(set)},
+		"podAffinityTerm": {"topologyKey": selectors.hostname, "labelSelector": selector},
 	},
 } if {
 	input.request.operation == "CREATE"
 	not required
 	several
 	not apart
-	selectors.own_selector(set)
+	selector := selectors.own_selector(target)
 }

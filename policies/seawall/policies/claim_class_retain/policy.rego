@@ -64,7 +64,8 @@ judged := class_name if {
 
 # Once bound, the volume decides, and volume-reclaim-retain may have kept it.
 volume_is_retained if {
-	volume := data.cluster.persistentvolumes[volume_name]
+	name := volume_name
+	volume := data.cluster.persistentvolumes[name]
 	fields.field(volume, ["spec", "persistentVolumeReclaimPolicy"], "Retain") == "Retain"
 }
 
@@ -77,16 +78,20 @@ wanted_of(others) := "a class with reclaimPolicy: Retain" if {
 # The class of a claim cannot change any more once there is a volume; the policy of the volume can.
 fix_of(path, provisioner, others) := fix if {
 	volume_name != ""
+	name := fields.shown(volume_name)
 	fix := sprintf(
 		"kubectl patch pv %s --type merge -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'",
-		[fields.shown(volume_name)],
+		[name],
 	)
 } else := fix if {
-	count(others) > 0
-	fix := sprintf("%s: %s", [path[count(path) - 1], others[0]])
-} else := fix if {
+	others == []
+	field := path[count(path) - 1]
 	fix := concat(" ", [
 		sprintf("create a class with provisioner: %s, the same parameters and reclaimPolicy: Retain,", [provisioner]),
-		sprintf("and name it in %s", [path[count(path) - 1]]),
+		sprintf("and name it in %s", [field]),
 	])
+} else := fix if {
+	first := others[0]
+	field := path[count(path) - 1]
+	fix := sprintf("%s: %s", [field, first])
 }

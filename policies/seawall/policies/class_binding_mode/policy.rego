@@ -31,10 +31,11 @@ violation contains {
 	"fix": fix,
 } if {
 	places_too_early
-	class := input.request.object
+	provisioner := classes.provisioner(input.request.object)
+	place := classes.facts_of(input.request.object).boundTo
 	msg := concat(" ", [
 		"volumeBindingMode is Immediate, which is also the default, but",
-		sprintf("volumes of %s are tied to a %s:", [classes.provisioner(class), classes.facts_of(class).boundTo]),
+		sprintf("volumes of %s are tied to a %s:", [provisioner, place]),
 		"one that is placed before its pod can keep the pod Pending.",
 	])
 	fix := fixes[input.request.operation]

@@ -27,8 +27,9 @@ violation contains {
 } if {
 	could_expand
 	written in {null, false}
+	provisioner := classes.provisioner(input.request.object)
 	msg := concat(" ", [
-		sprintf("allowVolumeExpansion is not true although %s can expand:", [classes.provisioner(input.request.object)]),
+		sprintf("allowVolumeExpansion is not true although %s can expand:", [provisioner]),
 		"a full volume of this class can only be replaced, with a copy and downtime.",
 	])
 }

@@ -48,6 +48,7 @@ violation contains {
 	not labels.allows_delete(claim, input.seawall.now)
 	name := fields.shown(labels.name(claim))
 	namespace := fields.shown(fields.text(claim, ["metadata", "namespace"]))
+	today := labels.day(input.seawall.now)
 	found := labels.annotation(claim, "seawall.dev/allow-delete")
 	msg := concat(" ", [
 		sprintf("The claim %s holds data: deleting it takes the volume from its workload and,", [name]),
@@ -55,7 +56,7 @@ violation contains {
 	])
 	fix := concat(" ", [
 		sprintf("kubectl annotate pvc %s -n %s --overwrite", [name, namespace]),
-		sprintf("seawall.dev/allow-delete=%s seawall.dev/allow-delete-on=%s,", [name, labels.day(input.seawall.now)]),
+		sprintf("seawall.dev/allow-delete=%s seawall.dev/allow-delete-on=%s,", [name, today]),
 		"then delete it",
 	])
 }

@@ -19,14 +19,14 @@ import data.seawall.lib.engines
 import data.seawall.lib.object as fields
 import data.seawall.lib.workload
 
-set := input.request.object
+target := input.request.object
 
-unnamed if fields.field(set, ["spec", "serviceName"], "") == ""
+unnamed if fields.field(target, ["spec", "serviceName"], "") == ""
 
 # Controllers use a StatefulSet of one for its at-most-one promise and need no name.
-needs_name if workload.replicas(set) > 1
+needs_name if workload.replicas(target) > 1
 
-needs_name if count(engines.found(set)) > 0
+needs_name if count(engines.found(target)) > 0
 
 violation contains {
 	"msg": concat(" ", [

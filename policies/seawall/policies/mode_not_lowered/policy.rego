@@ -42,9 +42,11 @@ violation contains {
 	value := written(input.request.object, key)
 	is_string(value)
 	not value in known
-	msg := sprintf("%s is no value of %s: the default would apply in silence.", [fields.shown(value), key])
-	wanted := sprintf("one of %s", [concat(", ", known)])
-	fix := sprintf("set %s to one of %s, or remove it", [key, concat(", ", known)])
+	shown := fields.shown(value)
+	allowed := concat(", ", known)
+	msg := sprintf("%s is no value of %s: the default would apply in silence.", [shown, key])
+	wanted := sprintf("one of %s", [allowed])
+	fix := sprintf("set %s to one of %s, or remove it", [key, allowed])
 }
 
 violation contains {
@@ -65,11 +67,12 @@ violation contains {
 	to := effective(input.request.object, key)
 	ranks[key][to] > ranks[key][from]
 	not may_lower
+	members := groups
 	msg := concat(" ", [
 		sprintf("%s is lowered from %s to %s: the namespace would be guarded less than decided.", [key, from, to]),
-		sprintf("Only members of %s may do that.", [groups]),
+		sprintf("Only members of %s may do that.", [members]),
 	])
-	fix := sprintf("%s: %s, or have a member of %s change it", [key, from, groups])
+	fix := sprintf("%s: %s, or have a member of %s change it", [key, from, members])
 }
 
 may_lower if {

@@ -49,7 +49,6 @@ safe(entry) if {
 	is_set
 	engines.declared(subject) != "none"
 	not probes.trapped(subject, entry, governing)
-	probes.probe(entry)
 }
 
 violation contains {
@@ -65,8 +64,9 @@ violation contains {
 	some entry in unready
 }
 
-wanted(entry) := probes.probe(entry) if {
+wanted(entry) := probe if {
 	safe(entry)
+	probe := probes.probe(entry)
 } else := "a readinessProbe"
 
 fix(entry) := concat(" ", [
@@ -78,17 +78,18 @@ fix(entry) := concat(" ", [
 	probes.trapped(subject, entry, governing)
 } else := sprintf(
 	"add readinessProbe: {tcpSocket: {port: %d}, initialDelaySeconds: 10, periodSeconds: 10, timeoutSeconds: 5}",
-	[probes.port(entry)],
+	[port],
 ) if {
-	probes.port(entry)
+	port := probes.port(entry)
 } else := "declare the port under ports and add a readinessProbe with tcpSocket on it"
 
 patch contains {
 	"op": "add",
 	"path": sprintf("/spec/template/spec/containers/%d/readinessProbe", [entry.index]),
-	"value": probes.probe(entry),
+	"value": probe,
 } if {
 	input.request.operation == "CREATE"
 	some entry in unready
 	safe(entry)
+	probe := probes.probe(entry)
 }

@@ -20,12 +20,12 @@ package seawall.policies.spread_zone
 import data.seawall.lib.selectors
 import data.seawall.lib.workload
 
-set := input.request.object
+target := input.request.object
 
 namespace := workload.namespace(input.request)
 
 # With two replicas host anti-affinity is what counts; from three on a zone can hold the majority.
-enough if workload.replicas(set) >= 3
+enough if workload.replicas(target) >= 3
 
 # A known cluster with fewer than two zones has nothing to spread over. Without nodes nothing is known.
 single_zone if {
@@ -34,14 +34,14 @@ single_zone if {
 }
 
 spread if {
-	some constraint in selectors.spread_constraints(set)
+	some constraint in selectors.spread_constraints(target)
 	constraint.topologyKey == selectors.zone
 }
 
 spread if {
 	some term in array.concat(
-		selectors.required_terms(set, namespace),
-		selectors.preferred_terms(set, namespace),
+		selectors.required_terms(target, namespace),
+		selectors.preferred_terms(target, namespace),
 	)
 	term.topologyKey == selectors.zone
 }
@@ -55,7 +55,7 @@ lacking if {
 violation contains {
 	"msg": sprintf(
 		"nothing spreads the %s replicas over zones: one zone can hold the majority, and its failure stops the set",
-		[workload.count_text(workload.replicas(set))],
+		[workload.count_text(workload.replicas(target))],
 	),
 	"path": ["spec", "template", "spec", "topologySpreadConstraints"],
 	"found": "no constraint or anti-affinity over topology.kubernetes.io/zone that selects the set's own Pods",
@@ -76,10 +76,10 @@ patch contains {
 		"maxSkew": 1,
 		"topologyKey": selectors.zone,
 		"whenUnsatisfiable": "ScheduleAnyway",
-		"labelSelector": selectors.own_selector(set),
+		"labelSelector": selector,
 	},
 } if {
 	input.request.operation == "CREATE"
 	lacking
-	selectors.own_selector(set)
+	selector := selectors.own_selector(target)
 }

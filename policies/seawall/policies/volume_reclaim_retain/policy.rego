@@ -44,10 +44,11 @@ violation contains {
 	deletes_data
 	not labels.allows_delete(input.request.object, input.seawall.now)
 	name := fields.shown(labels.name(input.request.object))
+	today := labels.day(input.seawall.now)
 	fix := concat(" ", [
 		"persistentVolumeReclaimPolicy: Retain, or, to let this data go today, the annotations",
 		sprintf("seawall.dev/allow-delete: %s and", [name]),
-		sprintf("seawall.dev/allow-delete-on: \"%s\"", [labels.day(input.seawall.now)]),
+		sprintf("seawall.dev/allow-delete-on: \"%s\"", [today]),
 	])
 }
 
