@@ -69,12 +69,14 @@ declared_container(value, engine) := candidates[0] if {
 # sidecar: by its name, image or command the container only serves another one: exporter, proxy, backup, agent.
 sidecar(container) if serves(view(container))
 
-recognised(index, seen) := hit(index, seen, engine, "command", true) if {
+recognised(index, seen) := entry if {
 	not aside(seen)
 	engine := command_engine(seen)
-} else := hit(index, seen, seen.image_engine, "image", image_sure(seen)) if {
+	entry := hit(index, seen, engine, "command", true)
+} else := entry if {
 	not beside(seen)
 	seen.image_engine != ""
+	entry := hit(index, seen, seen.image_engine, "image", image_sure(seen))
 } else := hit(index, seen, engine, "port", false) if {
 	not beside(seen)
 	engine := port_engine(seen.container)
@@ -241,8 +243,9 @@ commands(all, plain) := [plain] if {
 	count(command) > 0
 ]
 
-script(plain) := plain[1] if {
+script(plain) := text if {
 	known.shells[basename(plain[0])]
+	text := plain[1]
 } else := ""
 
 bare_shell(plain) if {

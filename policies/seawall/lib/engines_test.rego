@@ -248,17 +248,17 @@ test_tcp_ports if {
 
 # What recognition works on holds no empty command.
 test_view if {
-	every container, expected in {
-		{}: [],
-		{"command": [""]}: [],
-		{"command": ["", "-x"]}: [],
-		{"command": ["-x", "mysqld"]}: [],
-		{"command": ["exec", "mysqld", "-x"]}: [["mysqld"]],
-		{"command": ["sh", "-c", "a b\n\n# c\nd"]}: [["a", "b"], ["#", "c"], ["d"]],
-		{"command": ["sh", "-c", ""]}: [],
-	} {
-		view := engines.view(container)
-		view.commands == expected
+	every expected in [
+		[[], []],
+		[[""], []],
+		[["", "-x"], []],
+		[["-x", "mysqld"], []],
+		[["exec", "mysqld", "-x"], [["mysqld"]]],
+		[["sh", "-c", "a b\n\n# c\nd"], [["a", "b"], ["#", "c"], ["d"]]],
+		[["sh", "-c", ""], [["sh"]]],
+	] {
+		view := engines.view({"command": expected[0]})
+		view.commands == expected[1]
 	}
 }
 
