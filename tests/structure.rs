@@ -44,7 +44,8 @@ fn imports(file: &Path) -> Vec<(usize, String)> {
 #[test]
 fn the_core_knows_no_front_end() {
     let core = ["admission", "policy", "context", "engine", "decision", "patch", "review"];
-    let outside = ["server", "check", "policytest", "report", "cli", "audit", "checklist", "webhookconfig", "certs", "telemetry"];
+    let outside =
+        ["server", "check", "policytest", "report", "cli", "audit", "checklist", "webhookconfig", "certs", "telemetry"];
     for file in sources(&src()).into_iter().filter(|f| core.contains(&module(f).as_str())) {
         for (line, name) in imports(&file) {
             assert!(!outside.contains(&name.as_str()), "{}:{line} imports {name}", file.display());
@@ -67,10 +68,18 @@ fn the_engine_knows_nothing_of_kubernetes() {
 
 #[test]
 fn only_some_modules_talk_to_the_api_server() {
-    let may = ["context/cluster.rs", "context/watch.rs", "context/namespace.rs", "context/resources.rs", "context/cluster_tests.rs", "kubeapi.rs"];
+    let may = [
+        "context/cluster.rs",
+        "context/watch.rs",
+        "context/namespace.rs",
+        "context/resources.rs",
+        "context/cluster_tests.rs",
+        "kubeapi.rs",
+    ];
     for file in sources(&src()) {
         let relative = file.strip_prefix(src()).unwrap().to_string_lossy().into_owned();
-        let permitted = may.contains(&relative.as_str()) || ["certs", "webhookconfig", "cli"].contains(&module(&file).as_str());
+        let permitted =
+            may.contains(&relative.as_str()) || ["certs", "webhookconfig", "cli"].contains(&module(&file).as_str());
         let text = fs::read_to_string(&file).unwrap();
         assert!(permitted || !text.contains("kube::"), "{relative} uses the Kubernetes client");
     }
@@ -79,7 +88,10 @@ fn only_some_modules_talk_to_the_api_server() {
 #[test]
 fn anyhow_stays_in_the_command_line() {
     // the engine's builtins have anyhow's Result in their signature
-    for file in sources(&src()).into_iter().filter(|f| module(f) != "cli" && !f.ends_with("engine/builtins.rs") && !f.ends_with("main.rs")) {
+    for file in sources(&src())
+        .into_iter()
+        .filter(|f| module(f) != "cli" && !f.ends_with("engine/builtins.rs") && !f.ends_with("main.rs"))
+    {
         let text = fs::read_to_string(&file).unwrap();
         assert!(!text.contains("anyhow"), "{}", file.display());
     }
