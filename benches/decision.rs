@@ -3,7 +3,14 @@
 //! `cargo bench --bench decision` prints how long one review takes beside only decoding the same bytes, beside the
 //! interpreter, beside all policies in one program, and, where `tests/tools/bin/opa` is built, beside `opa bench` of the
 //! same policies on the same input. Medians of alternating rounds, so that a noisy machine disturbs all sides alike.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, clippy::expect_used)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::type_complexity
+)]
 
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::vm::RegoVM;
