@@ -14,6 +14,7 @@ mod facts;
 mod harness;
 mod modes;
 mod patches;
+mod policies;
 mod ratchet;
 mod rbac;
 mod registration;

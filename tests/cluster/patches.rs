@@ -108,6 +108,31 @@ fn patched_stateful_set_is_applied_again_without_a_new_revision() {
     }
 }
 
+/// A change that the user does want rolls out once, and the defaults stay through it.
+#[test]
+fn a_wanted_change_rolls_out_once_and_keeps_the_defaults() {
+    let Some(site) = site() else { return };
+    let kubectl = site.plane.kubectl();
+    for way in AGAIN {
+        let namespace = site.namespace("enforce", "tier-2");
+        let first = without_defaults("db");
+        let newer = first.clone().with("/spec/template/spec/containers/0/image", "postgres:17.3").to_string();
+        kubectl.apply(&first.to_string(), &["-n", &namespace]).ok();
+        let set = ["-n", namespace.as_str(), "statefulset", "db"];
+        let made =
+            kubectl.wait_for("the controller has seen the set", &set, |s| s["status"]["currentRevision"].is_string());
+        for _ in 0..2 {
+            again(&kubectl, &namespace, &newer, way);
+        }
+        let wanted = made["spec"].clone().with("/template/spec/containers/0/image", "postgres:17.3");
+        let updated = |s: &Value| s["status"]["observedGeneration"] == 2;
+        let now = kubectl.wait_for("the controller has seen the change", &set, updated);
+        assert_eq!(now["spec"], wanted, "{way:?}");
+        assert_eq!(now["metadata"]["generation"], 2, "{way:?}");
+        assert_eq!(revisions(site, &namespace), 2, "{way:?}");
+    }
+}
+
 /// To let go of a default on purpose, a user takes its pointer out of the record.
 #[test]
 fn a_default_is_let_go_by_its_pointer() {
