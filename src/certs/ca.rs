@@ -193,15 +193,10 @@ impl Authority {
         let signing = rcgen::KeyPair::from_pem(key.expose()).map_err(|_| CaError::Key)?;
         let chain = pair::chain(certificate.pem.as_bytes())?;
         let matches = chain.first().is_some_and(|der| {
-            x509_parser::parse_x509_certificate(der).is_ok_and(|(_, parsed)| {
-                &*parsed.public_key().subject_public_key.data == signing.public_key_raw()
-            })
+            x509_parser::parse_x509_certificate(der)
+                .is_ok_and(|(_, parsed)| &*parsed.public_key().subject_public_key.data == signing.public_key_raw())
         });
-        if matches {
-            Ok(Self { certificate, key })
-        } else {
-            Err(CaError::Mismatch)
-        }
+        if matches { Ok(Self { certificate, key }) } else { Err(CaError::Mismatch) }
     }
 }
 
@@ -246,17 +241,9 @@ impl CaState {
                     // become the successor again, because others may count from when they first saw it as that
                     let mut previous = known.previous.clone();
                     previous.extend(known.next.iter().map(|next| next.certificate.clone()));
-                    Self {
-                        current: known.current.clone(),
-                        next: fresh(),
-                        previous,
-                    }
+                    Self { current: known.current.clone(), next: fresh(), previous }
                 }
-                None => Self {
-                    current: fresh()?,
-                    next: None,
-                    previous: Vec::new(),
-                },
+                None => Self { current: fresh()?, next: None, previous: Vec::new() },
             }),
             (Step::Create, Some(_)) | (_, None) => None,
             (Step::AddNext, Some(stored)) => Some(Self { next: Some(fresh()?), ..stored.clone() }),
@@ -405,10 +392,7 @@ pub fn is_due(not_before: i64, not_after: i64, now: i64) -> bool {
 /// Whether less than a tenth of the time between the dates is left.
 #[must_use]
 pub fn is_nearly_over(not_before: i64, not_after: i64, now: i64) -> bool {
-    let (life, left) = (
-        not_after.saturating_sub(not_before),
-        not_after.saturating_sub(now),
-    );
+    let (life, left) = (not_after.saturating_sub(not_before), not_after.saturating_sub(now));
     left.saturating_mul(10) <= life
 }
 

@@ -8,6 +8,7 @@ pub mod defaults;
 pub mod document;
 pub mod input;
 pub mod json;
+mod lenient;
 pub mod manifest;
 pub mod position;
 pub mod rebase;

@@ -4,11 +4,11 @@
 //! budget says no. What scalars mean is [`super::scalar`]'s; merge keys (`<<`) act as in go-yaml v2, where the later of a
 //! merge and a key wins. A key written twice is an error: kubectl would take the last one without a word.
 
+use super::lenient::Lenient;
 use super::position::{Parts, Place, Spot};
 use super::scalar;
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::{Map, Value};
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -58,56 +58,35 @@ impl DocumentError {
     }
 }
 
-/// How many tabs of a document are made spaces, each by reading it once more.
-const TABS: usize = 256;
-
 /// Reads one document that begins at `first_line` of its file. `None`: there is nothing but comments.
 ///
 /// # Errors
 /// When it is no YAML, has a key twice, goes over the budget, or cannot be JSON.
 pub fn parse(text: &str, first_line: usize, budget: Budget) -> Result<Option<Node>, DocumentError> {
-    // blanks behind the last line break would count as a line of a block
-    let last_line = text.rfind('\n').map_or(0, |at| at + 1);
-    let is_blank = text.get(last_line..).is_some_and(|line| line.trim().is_empty());
-    let text = if is_blank { text.get(..last_line).unwrap_or_default() } else { text };
-    let tabbed = tabbed(text);
-    let mut text = Cow::Borrowed(text);
-    for _ in 0..TABS {
-        match read(&text, &tabbed, first_line, budget) {
-            Err((error, Some(marker))) => match without_tab(&text, marker) {
-                Some(changed) => text = Cow::Owned(changed),
-                None => return Err(error),
-            },
-            Err((error, None)) => return Err(error),
+    let mut lenient = Lenient::new(text);
+    loop {
+        match read(&lenient, first_line, budget) {
             Ok(root) => return Ok(root),
+            Err(Unreadable::Document(error)) => return Err(error),
+            Err(Unreadable::Scan(scan, error)) => {
+                if !lenient.repair(&scan) {
+                    return Err(error);
+                }
+            }
         }
     }
-    Err(DocumentError::new(Place { line: first_line, column: 1 }, format!("more than {TABS} tabs; use spaces")))
 }
 
-/// The parser refuses tabs where Go's parser takes them as spaces: behind a colon, and before what stands in brackets. The
-/// text with spaces instead of those right before a place; no character moves. What Go refuses too is told by
-/// [`Builder::refuse_tab`].
-fn without_tab(text: &str, marker: Marker) -> Option<String> {
-    let line_start = text.split_inclusive('\n').take(marker.line().checked_sub(1)?).map(str::len).sum::<usize>();
-    let before: usize = text.get(line_start..)?.chars().take(marker.col()).map(char::len_utf8).sum();
-    let head = text.get(..line_start + before)?;
-    let kept = head.trim_end_matches([' ', '\t']);
-    let blanks = head.get(kept.len()..)?;
-    blanks
-        .contains('\t')
-        .then(|| format!("{kept}{}{}", " ".repeat(blanks.len()), text.get(head.len()..).unwrap_or_default()))
+/// Why a text cannot be read.
+enum Unreadable {
+    /// The parser stopped.
+    Scan(ScanError, DocumentError),
+    /// What it read is no object.
+    Document(DocumentError),
 }
 
-/// An error, and the place of the parser's own errors.
-type Unreadable = (DocumentError, Option<Marker>);
-
-fn read(
-    text: &str,
-    tabbed: &HashMap<usize, usize>,
-    first_line: usize,
-    budget: Budget,
-) -> Result<Option<Node>, Unreadable> {
+fn read(lenient: &Lenient<'_>, first_line: usize, budget: Budget) -> Result<Option<Node>, Unreadable> {
+    let text = lenient.text();
     let mut builder = Builder {
         first_line,
         budget,
@@ -118,40 +97,30 @@ fn read(
         alias_bytes: 0,
         text_bytes: 0,
         ends_open: (!text.ends_with('\n')).then(|| text.chars().count()),
-        tabbed,
+        lenient,
         root: None,
     };
     let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str(text);
     let mut documents = 0_usize;
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| {
-            let marker = *error.marker();
-            (DocumentError::new(builder.place(marker), builder.sentence(error.info())), Some(marker))
+            let told = DocumentError::new(builder.place(*error.marker()), builder.sentence(error.info()));
+            Unreadable::Scan(error, told)
         })?;
         match event {
             Event::DocumentStart(_) => {
                 documents += 1;
                 if documents > 1 {
                     let problem = "a second document without a `---` line before it; kubectl would ignore it";
-                    return Err((DocumentError::new(builder.place(span.start), problem), None));
+                    return Err(Unreadable::Document(DocumentError::new(builder.place(span.start), problem)));
                 }
             }
             Event::StreamEnd => break,
             Event::Nothing | Event::StreamStart | Event::DocumentEnd => {}
-            event => builder.event(event, span).map_err(|error| (error, None))?,
+            event => builder.event(event, span).map_err(Unreadable::Document)?,
         }
     }
     Ok(builder.root)
-}
-
-/// Lines of a text, from 1, whose indentation has a tab, with its length.
-fn tabbed(text: &str) -> HashMap<usize, usize> {
-    let indent = |line: &str| line.bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line, indent(line)));
-    lines
-        .filter(|(_, line, indent)| line.as_bytes().iter().take(*indent).any(|b| *b == b'\t'))
-        .map(|(n, _, i)| (n, i))
-        .collect()
 }
 
 /// Builds the value of one document.
@@ -167,8 +136,7 @@ struct Builder<'t> {
     text_bytes: usize,
     /// The number of characters, where the last line has no line break.
     ends_open: Option<usize>,
-    /// Lines that are indented with a tab, and how many characters their indentation has.
-    tabbed: &'t HashMap<usize, usize>,
+    lenient: &'t Lenient<'t>,
     root: Option<Node>,
 }
 
@@ -211,13 +179,17 @@ struct Anchored {
 
 impl Builder<'_> {
     fn place(&self, marker: Marker) -> Place {
-        Place { line: self.first_line + marker.line().max(1) - 1, column: marker.col() + 1 }
+        let place = self.lenient.place(marker);
+        Place { line: self.first_line + place.line - 1, ..place }
     }
 
     /// The parser's wording, without line breaks; its own limit on flow collections is the depth.
     fn sentence(&self, info: &str) -> String {
         if info == "recursion limit exceeded" {
             return self.too_deep();
+        }
+        if info == "did not find expected <document start>" {
+            return "not readable as YAML: text behind the end of the document; is its indentation right?".to_owned();
         }
         format!("not readable as YAML: {}", info.split_whitespace().collect::<Vec<_>>().join(" "))
     }
@@ -297,7 +269,7 @@ impl Builder<'_> {
     /// Go's parser takes no tab before the first token of a line, but in brackets.
     fn refuse_tab(&self, span: Span, place: Place) -> Result<(), DocumentError> {
         let is_flow = self.frames.last().is_some_and(|frame| frame.is_flow);
-        if !is_flow && self.tabbed.get(&span.start.line()).is_some_and(|indent| *indent == span.start.col()) {
+        if !is_flow && self.lenient.is_behind_tab(span.start) {
             return Err(DocumentError::new(place, "not readable as YAML: a tab in the indentation; use spaces"));
         }
         Ok(())

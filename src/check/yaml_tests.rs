@@ -81,6 +81,19 @@ fn the_end_of_a_file_is_no_line_break() {
     assert_eq!(value("a: [\n\tx,\n\t{z: 1}\n\t]\nb: |\n  \tx\n").unwrap(), json!({"a": ["x", {"z": 1}], "b": "\tx\n"}));
 }
 
+/// Found by comparing 60,000 random documents with the Go library.
+#[test]
+fn places_stay_where_indentation_was_too_little() {
+    let text = "a:\n  b: \"x\n\n \\\"y\" # z\n  c: [\n1, {d: 2},\n\t3]\n  e:\t4\n";
+    let node = parse(text, 1, Budget::default()).unwrap().unwrap();
+    assert_eq!(node.value, json!({"a": {"b": "x\n\"y", "c": [1, {"d": 2}, 3], "e": 4}}));
+    let at = |pointer: &str| node.spot.find(pointer.split('/').skip(1)).to_string();
+    assert_eq!(at("/a/c/0"), "6:1");
+    assert_eq!(at("/a/c/1/d"), "6:5");
+    assert_eq!(at("/a/c/2"), "7:2");
+    assert_eq!(at("/a/e"), "8:3");
+}
+
 #[test]
 fn what_an_alias_repeats_is_where_it_was_written() {
     let text = "base: &base\n  x: 1\nlist: [*base]\nmerged:\n  <<: *base\n  z: 2\n";
@@ -101,6 +114,7 @@ fn errors_say_where() {
         ("a: &x [*x]\n", 1, 8, "contains itself"),
         ("a:\n  <<: 5\n", 2, 7, "`<<` wants a mapping"),
         ("a: {b: c\n", 2, 1, "not readable as YAML"),
+        ("  a: 1\nb: 2\n", 2, 1, "behind the end of the document; is its indentation right?"),
         ("a: *x\n", 1, 4, "not readable as YAML"),
         ("? [a]\n: b\n", 1, 3, "cannot be a key"),
         ("a:\n\tb: 1\n", 2, 2, "a tab in the indentation"),

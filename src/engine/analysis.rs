@@ -245,6 +245,12 @@ impl Walk<'_, '_> {
         let has_else =
             |position: usize| bodies.get(position + 1).and_then(|b| b.get("is_else")?.as_bool()) == Some(true);
         for (position, query) in bodies.iter().enumerate().filter_map(|(p, b)| Some((p, b.get("query")?))) {
+            // a body whose value is undefined must fall through to the `else`; both engines stop there
+            let value =
+                if position == 0 { body.get("assign") } else { bodies.get(position).and_then(|b| b.get("assign")) };
+            if let Some(value) = value.and_then(|v| v.get("value")).filter(|_| has_else(position)) {
+                self.must_be_defined(value, "front of an `else`");
+            }
             if has_else(position) && loops(query) {
                 let instead = "move the loop to a function of its own, or use a comprehension or `every`";
                 self.refuse(

@@ -80,8 +80,15 @@ impl Modules {
         rewritten.set_strict_builtin_errors(true);
         for tree in trees.as_array().into_iter().flatten() {
             let text = |key: &str| tree.get("source").and_then(|s| s.get(key)?.as_str()).unwrap_or_default();
-            let module = rewrite::assignments(text("contents"), tree.get("ast").unwrap_or(&serde_json::Value::Null));
-            rewritten.add_policy(text("file").to_owned(), module).map_err(|e| prepare(e.to_string()))?;
+            let file = text("file");
+            let tree = tree.get("ast").unwrap_or(&serde_json::Value::Null);
+            let module = rewrite::assignments(text("contents"), tree).map_err(|line| {
+                let problem = "an assignment is the whole body of a rule".to_owned();
+                let instead = "put the body in braces: `if { x := … }`".to_owned();
+                CompileError::Refused(vec![Refused { file: file.to_owned(), line, problem, instead }])
+            });
+            let module = if file.ends_with("_test.rego") { text("contents").to_owned() } else { module? };
+            rewritten.add_policy(file.to_owned(), module).map_err(|e| prepare(e.to_string()))?;
         }
         Ok(Self { engine, rewritten, rules })
     }

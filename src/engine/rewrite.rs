@@ -5,8 +5,10 @@
 use serde_json::Value as Json;
 
 /// The source of one module with its assignments rewritten. `tree` is its syntax tree.
-#[must_use]
-pub fn assignments(source: &str, tree: &Json) -> String {
+///
+/// # Errors
+/// The line of an assignment that is the whole body of a rule without braces: there is no room for a second statement.
+pub fn assignments(source: &str, tree: &Json) -> Result<String, u64> {
     let mut edits = Vec::new();
     collect(source, tree, &mut edits);
     // from the end, so that earlier offsets stay right
@@ -14,10 +16,14 @@ pub fn assignments(source: &str, tree: &Json) -> String {
     edits.dedup_by_key(|edit| edit.name_at);
     let mut text = source.to_owned();
     for edit in edits {
+        let before = source.get(..edit.name_at).unwrap_or_default().trim_end();
+        if before.ends_with("if") {
+            return Err(u64::try_from(before.lines().count()).unwrap_or(1));
+        }
         text.replace_range(edit.operator_at..edit.operator_at + 2, " =");
         text.insert_str(edit.name_at, &format!("some {}; ", edit.name));
     }
-    text
+    Ok(text)
 }
 
 /// One assignment.
@@ -60,7 +66,7 @@ fn edit(source: &str, literal: &Json) -> Option<Edit> {
 mod tests {
     use super::*;
 
-    fn rewritten(source: &str) -> String {
+    fn rewritten(source: &str) -> Result<String, u64> {
         let mut engine = regorus::Engine::new();
         engine.add_policy("p.rego".to_owned(), source.to_owned()).unwrap();
         let trees: Json = serde_json::from_str(&engine.get_ast_as_json().unwrap()).unwrap();
@@ -72,6 +78,7 @@ mod tests {
         let source =
             "package p\n\nf(x) := y if {\n\ty := x.a\n\tz := [w | some v in x; w := v.b]\n\tz != []\n} else := 2\n";
         let wanted = "package p\n\nf(x) := y if {\n\tsome y; y  = x.a\n\tsome z; z  = [w | some v in x; some w; w  = v.b]\n\tz != []\n} else := 2\n";
-        assert_eq!(rewritten(source), wanted);
+        assert_eq!(rewritten(source).as_deref(), Ok(wanted));
+        assert_eq!(rewritten("package p\n\nr contains x if x := input.x\n"), Err(3));
     }
 }

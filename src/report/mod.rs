@@ -1,6 +1,7 @@
 //! What a front end found, as one type; each format is a file beside this one.
 
 mod diff;
+pub mod index;
 pub mod json;
 pub mod text;
 pub mod yaml;

@@ -42,3 +42,9 @@ fn by_the_policies_of_the_fixtures() {
     compare(&["--policies", "policies", "--policies-only"]);
     compare(&["--policies", "policies", "--policies-only", "--mode", "warn"]);
 }
+
+#[test]
+fn by_the_embedded_policies() {
+    compare(&[]);
+    compare(&["--mode", "warn"]);
+}

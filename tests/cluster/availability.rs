@@ -41,6 +41,10 @@ fn killed_server_is_felt_only_in_enforce() {
     kubectl.apply(&class.to_string(), &[]).ok();
     assert_eq!(kubectl.get(&["storageclass", "bare"])["reclaimPolicy"], "Delete");
 
+    // without a label the namespace would only be warned
+    let unguard = kubectl.run(&["label", "namespace", &enforce, "seawall.dev/mode-"], "").refused();
+    unguard.says(&["[mode-not-lowered]"]);
+
     seawall.process.signal("KILL");
     assert!(seawall.process.wait_exit(Duration::from_secs(5)).is_some());
 

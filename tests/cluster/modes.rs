@@ -8,11 +8,12 @@ use serde_json::Value;
 use crate::harness::objects::{self, Manifest as _};
 use crate::harness::{Site, site};
 
-const RETENTION: &str = "/spec/persistentVolumeClaimRetentionPolicy/whenDeleted";
+/// What `readiness-probe` supplies.
+const PROBE: &str = "/spec/template/spec/containers/0/readinessProbe";
 
 /// One fault that is denied and one that is patched.
 fn faulty(name: &str) -> String {
-    objects::database_without_volume(name).with(RETENTION, "Delete").to_string()
+    objects::database_without_volume(name).without(PROBE).to_string()
 }
 
 fn stored(site: &Site, namespace: &str) -> Value {
@@ -32,7 +33,7 @@ fn audit_is_silent_and_recorded() {
     site.plane.kubectl().apply(&faulty("db"), &["-n", &namespace]).ok().quiet();
     assert!(counted() > before, "counted for the operator");
     let set = stored(site, &namespace);
-    assert_eq!(set.pointer(RETENTION).unwrap(), "Delete");
+    assert!(set.pointer(PROBE).is_none());
     assert!(set["metadata"]["annotations"]["seawall.dev/patched"].is_null());
     let event = site
         .plane
@@ -52,10 +53,10 @@ fn warn_tells_and_changes_nothing() {
     let Some(site) = site() else { return };
     let namespace = site.namespace("warn", "tier-0");
     let output = site.plane.kubectl().apply(&faulty("db"), &["-n", &namespace]).ok();
-    for policy in ["[database-without-volume]", "[sts-claim-retention]"] {
+    for policy in ["[database-without-volume]", "[readiness-probe]"] {
         assert!(output.warnings().iter().any(|w| w.contains(policy)), "{policy} in {}", output.stderr);
     }
-    assert_eq!(stored(site, &namespace).pointer(RETENTION).unwrap(), "Delete");
+    assert!(stored(site, &namespace).pointer(PROBE).is_none());
 }
 
 #[test]
@@ -63,7 +64,7 @@ fn off_is_silent() {
     let Some(site) = site() else { return };
     let namespace = site.namespace("off", "tier-0");
     site.plane.kubectl().apply(&faulty("db"), &["-n", &namespace]).ok().quiet();
-    assert_eq!(stored(site, &namespace).pointer(RETENTION).unwrap(), "Delete");
+    assert!(stored(site, &namespace).pointer(PROBE).is_none());
 }
 
 /// A team can have patches without rejections …
@@ -72,8 +73,8 @@ fn patch_enabled_without_enforce_patches() {
     let Some(site) = site() else { return };
     let labels = [("seawall.dev/mode", "warn"), ("seawall.dev/tier", "tier-2"), ("seawall.dev/patch", "enabled")];
     let namespace = site.plane.namespace("patching", &labels);
-    site.plane.kubectl().apply(&faulty("db"), &["-n", &namespace]).ok().says(&["sts-claim-retention"]);
-    assert_eq!(stored(site, &namespace).pointer(RETENTION).unwrap(), "Retain");
+    site.plane.kubectl().apply(&faulty("db"), &["-n", &namespace]).ok().says(&["readiness-probe"]);
+    assert!(stored(site, &namespace).pointer(PROBE).is_some());
 }
 
 /// … or rejections without patches.
@@ -84,9 +85,9 @@ fn patch_disabled_in_enforce_rejects_and_does_not_patch() {
     let namespace = site.plane.namespace("unpatched", &labels);
     let kubectl = site.plane.kubectl();
     kubectl.apply(&faulty("db"), &["-n", &namespace]).refused().says(&["[database-without-volume]"]);
-    let patchable = objects::stateful_set("db").with(RETENTION, "Delete").to_string();
-    kubectl.apply(&patchable, &["-n", &namespace]).ok().says(&["[sts-claim-retention]"]);
-    assert_eq!(stored(site, &namespace).pointer(RETENTION).unwrap(), "Delete");
+    let patchable = objects::stateful_set("db").without(PROBE).to_string();
+    kubectl.apply(&patchable, &["-n", &namespace]).ok().says(&["[readiness-probe]"]);
+    assert!(stored(site, &namespace).pointer(PROBE).is_none());
 }
 
 /// A second after the label was changed the new mode holds, in both directions.
@@ -113,10 +114,10 @@ fn only_administrators_lower_the_guard() {
     let namespace = site.namespace("enforce", "tier-1");
     let kubectl = site.plane.kubectl();
     for label in
-        ["seawall.dev/mode=audit", "seawall.dev/mode-", "seawall.dev/tier=tier-3", "seawall.dev/patch=disabled"]
+        ["seawall.dev/mode=audit", "seawall.dev/tier-", "seawall.dev/tier=tier-3", "seawall.dev/patch=disabled"]
     {
-        let output = kubectl.run(&["label", "--overwrite", "namespace", &namespace, label], "").refused();
-        output.says(&["[mode-not-lowered]"]);
+        let output = kubectl.run(&["label", "--overwrite", "namespace", &namespace, label], "");
+        assert!(output.stderr.contains("[mode-not-lowered]") && !output.status.success(), "{label}: {}", output.stderr);
     }
     kubectl.run(&["label", "--overwrite", "namespace", &namespace, "seawall.dev/tier=tier-0"], "").ok();
     kubectl.run(&["label", "--overwrite", "namespace", &namespace, "team=payments"], "").ok().quiet();

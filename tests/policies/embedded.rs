@@ -47,3 +47,14 @@ fn every_policy_runs_on_the_fast_engine() {
         .collect();
     assert!(slow.is_empty(), "{}", slow.join("\n"));
 }
+
+#[test]
+fn the_index_is_up_to_date() {
+    let page = seawall::report::index::policies(&set().1);
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/README.md");
+    if std::env::var_os("SEAWALL_UPDATE").is_some() {
+        std::fs::write(&file, &page).unwrap();
+    }
+    let found = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(found == page, "policies/README.md is not up to date: SEAWALL_UPDATE=1 cargo test --test policies index");
+}

@@ -200,3 +200,96 @@ async fn the_admin_port_has_health_and_metrics() {
         assert!(text.starts_with("HTTP/1.1 200") && text.contains(expected), "{path}: {text}");
     }
 }
+
+#[tokio::test]
+async fn what_is_no_request_is_refused_and_the_rest_goes_on() {
+    let rig = Rig::start(Limits::default(), quick_drain()).await;
+    let long = format!("GET /echo HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n", "a".repeat(1 << 20));
+    let many = format!("GET /echo HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X-Many: a\r\n".repeat(10_000));
+    let smuggled = "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd";
+    for bytes in [long.as_str(), &many, smuggled, "GET /echo\r\n\r\n", "\0\u{1}\u{2}garbage\r\n\r\n"] {
+        let mut http = rig.http1().await;
+        // the server may answer and close before all of it is written
+        let _ = http.stream.write_all(bytes.as_bytes()).await;
+        let _ = http.stream.flush().await;
+        let mut text = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(5), http.stream.read_to_end(&mut text)).await;
+        assert!(read.is_ok(), "left open after {}", &bytes[..20]);
+        let text = String::from_utf8_lossy(&text);
+        assert!(text.is_empty() || text.starts_with("HTTP/1.1 4"), "{text}");
+    }
+    assert_eq!(rig.handled.load(std::sync::atomic::Ordering::SeqCst), 0, "no handler was reached");
+    assert_eq!(rig.http1().await.post("x").await.unwrap().status, 200);
+}
+
+/// Two requests in one write are answered one after the other.
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let rig = Rig::start(Limits::default(), quick_drain()).await;
+    let mut http = rig.http1().await;
+    let one =
+        |body: &str| format!("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    http.stream.write_all((one("first") + &one("second")).as_bytes()).await.unwrap();
+    assert_eq!(http.reply().await.unwrap().body, "first");
+    assert_eq!(http.reply().await.unwrap().body, "second");
+}
+
+/// An admission review can be near 30 MB (reliability.md 2.10); nothing down here may stand in its way.
+#[tokio::test]
+async fn large_bodies_get_through_on_both_protocols() {
+    let count = axum::routing::post(async |body: axum::body::Body| {
+        use http_body_util::BodyExt as _;
+        body.collect().await.unwrap().to_bytes().len().to_string()
+    });
+    let rig = Rig::start_with(Limits::default(), quick_drain(), Router::new().route("/count", count)).await;
+    let body = "x".repeat(30 << 20);
+    let mut http = rig.http1().await;
+    http.send("POST", "/count", &body).await.unwrap();
+    assert_eq!(http.reply().await.unwrap().body, body.len().to_string());
+    let response = rig.http2().post(rig.url("/count")).body(body.clone()).send().await.unwrap();
+    assert_eq!(response.text().await.unwrap(), body.len().to_string());
+}
+
+/// CVE-2023-44487: streams opened and reset at once. The connection is ended, others do not notice.
+#[tokio::test]
+async fn http2_rapid_reset_ends_the_connection() {
+    let rig = Rig::start(Limits::default(), quick_drain()).await;
+    let mut stream = crate::rig::connect(rig.address, rig.client(&["h2"]), "localhost").await.unwrap();
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
+        bytes.extend([kind, flags]);
+        bytes.extend(stream.to_be_bytes());
+        bytes.extend(payload);
+        bytes
+    };
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(4, 0, 0, &[]));
+    // HPACK static table: GET, https, path /; then authority "a" as a literal without indexing
+    let headers = [0x82, 0x87, 0x84, 0x01, 0x01, b'a'];
+    for number in 0..2000_u32 {
+        bytes.extend(frame(1, 0x5, number * 2 + 1, &headers));
+        bytes.extend(frame(3, 0, number * 2 + 1, &8_u32.to_be_bytes()));
+    }
+    let _ = stream.write_all(&bytes).await;
+    let _ = stream.flush().await;
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await;
+    assert!(read.is_ok(), "the connection is still open");
+    // GOAWAY (7) with ENHANCE_YOUR_CALM (11) is the last thing said, when it still got through
+    let calm = answer.windows(4).any(|window| window == 11_u32.to_be_bytes());
+    assert!(answer.is_empty() || calm, "{answer:?}");
+    assert_eq!(rig.http1().await.post("x").await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let rig = Rig::start(Limits::default(), quick_drain()).await;
+    let config = seawall::server::ServerConfig {
+        admission: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+        admin: rig.admin,
+        limits: Limits::default(),
+    };
+    let Err(error) = seawall::server::Server::bind(config, rig.resolver.clone()).await else { panic!("bound") };
+    let text = error.to_string();
+    assert!(text.contains("(admin)") && text.contains(&rig.admin.to_string()), "{text}");
+}

@@ -10,5 +10,6 @@
 
 mod drain;
 mod limits;
+mod process;
 mod rig;
 mod tls;

@@ -102,13 +102,13 @@ volume_named(value, name) := volumes[0] if {
 	]
 }
 
-source_kind(volume) := sources[0] if {
+source_kind(volume) := found if {
 	sources := sort([key |
 		some key, source in volume
 		key != "name"
 		source != null
 	])
-	count(sources) > 0
+	found := sources[0]
 } else := "emptyDir"
 
 # What these hold is gone with the Pod, or was never the workload's to write.

@@ -36,12 +36,12 @@ declared(value) := lower(trim_space(workload.label(value, "seawall.dev/engine"))
 # an engine of which nothing is known.
 declared_engine(word) := word if {
 	known.table[word]
-} else := known.tokens[word] if {
-	known.tokens[word]
-} else := known.strong_tokens[word] if {
-	known.strong_tokens[word]
-} else := known.weak_tokens[word] if {
-	known.weak_tokens[word]
+} else := engine if {
+	engine := known.tokens[word]
+} else := engine if {
+	engine := known.strong_tokens[word]
+} else := engine if {
+	engine := known.weak_tokens[word]
 } else := word if {
 	not word in {"", "none"}
 }
@@ -69,15 +69,17 @@ declared_container(value, engine) := candidates[0] if {
 # sidecar: by its name, image or command the container only serves another one: exporter, proxy, backup, agent.
 sidecar(container) if serves(view(container))
 
-recognised(index, seen) := hit(index, seen, command_engine(seen), "command", true) if {
+recognised(index, seen) := entry if {
 	not aside(seen)
-	command_engine(seen)
-} else := hit(index, seen, seen.image_engine, "image", image_sure(seen)) if {
+	engine := command_engine(seen)
+	entry := hit(index, seen, engine, "command", true)
+} else := entry if {
 	not beside(seen)
 	seen.image_engine != ""
-} else := hit(index, seen, port_engine(seen.container), "port", false) if {
+	entry := hit(index, seen, seen.image_engine, "image", image_sure(seen))
+} else := hit(index, seen, engine, "port", false) if {
 	not beside(seen)
-	port_engine(seen.container)
+	engine := port_engine(seen.container)
 }
 
 hit(index, seen, engine, by, sure) := {
@@ -223,8 +225,8 @@ relative(engine, image) := image if {
 	family(image) == family(engine)
 } else := engine
 
-program_engine(program) := known.programs[program] if {
-	known.programs[program]
+program_engine(program) := engine if {
+	engine := known.programs[program]
 } else := "zookeeper" if {
 	contains(program, "zookeeper")
 }
@@ -241,8 +243,9 @@ commands(all, plain) := [plain] if {
 	count(command) > 0
 ]
 
-script(plain) := plain[1] if {
+script(plain) := text if {
 	known.shells[basename(plain[0])]
+	text := plain[1]
 } else := ""
 
 bare_shell(plain) if {
@@ -285,9 +288,9 @@ handed_on(word) if regex.match(`^[A-Za-z_][A-Za-z0-9_]*=`, word)
 
 handed_on(word) if contains(basename(word), "entrypoint")
 
-before(all, index) := all[index - 1] if {
-	index > 0
-} else := ""
+before(all, index) := shifted[index] if {
+	shifted := array.concat([""], all)
+}
 
 basename(path) := parts[count(parts) - 1] if {
 	parts := split(path, "/")
@@ -453,7 +456,6 @@ needs_volume(entry) if {
 }
 
 needs_volume(entry) if {
-	entry.facts.volume == "optional"
 	text := replace(concat(" ", array.concat([""], elements(entry.container))), "\n", " ")
 	some flag in object.get(entry.facts, "volume_args", [])
 	contains(text, concat("", [" ", flag]))
@@ -480,10 +482,10 @@ names_role(roles, wanted) if {
 
 # unsaved: the container has no writable volume that outlives the Pod ("none"), or its data directory lies on one that
 # does not ("scratch"). Undefined where the data is safe or cannot be judged.
-unsaved(value, entry) := {"reason": "scratch", "mount": scratch[0]} if {
-	scratch := scratch_mounts(value, entry)
-	count(scratch) > 0
+unsaved(value, entry) := {"reason": "scratch", "mount": mount} if {
 	not safe(value, entry)
+	scratch := scratch_mounts(value, entry)
+	mount := scratch[0]
 } else := {"reason": "none"} if {
 	count(lasting_mounts(value, entry)) == 0
 }

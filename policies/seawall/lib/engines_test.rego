@@ -138,6 +138,9 @@ test_commands if {
 			"container": {"name": "db", "image": "mariadb:11", "command": ["mysqld"]},
 			"verdict": ["mariadb", "command", true],
 		},
+		"a tool in a script that starts the server": by_command(["sh", "-c", "mysqladmin ping; mysqld"], "mysql"),
+		"a client mode beside the server": by_command(["sh", "-c", "clickhouse-server; clickhouse client"], "clickhouse"),
+		"a file named like a sentinel": by_command(["redis-server", "/no-redis-sentinel.conf"], "redis"),
 		"args alone": {
 			"container": {"name": "db", "image": "mongo:7", "args": ["mongod", "--replSet", "rs0"]},
 			"verdict": ["mongodb", "command", true],
@@ -206,6 +209,7 @@ test_custom_start_scripts_leave_it_to_the_image if {
 		["sh", "-c", "sleep 1; /scripts/run.sh"],
 		["sh", "-c", "sleep 1; \"$@\""],
 		["sh", "/scripts/run"],
+		["/start", "proxy"],
 	] {
 		verdict(with_image("postgres:16", words)) == ["postgres", "image", false]
 	}
@@ -228,6 +232,34 @@ test_port_is_a_hint if {
 	verdict({"name": "main", "image": "envoyproxy/envoy", "ports": [{"containerPort": 5432}]}) == []
 	verdict({"name": "main", "image": "acme/store", "ports": [{"containerPort": 5432}, {"containerPort": 3306}]}) == []
 	verdict({"name": "main", "image": "acme/store", "ports": [null, {"containerPort": "5432"}, {"containerPort": 0}]}) == []
+}
+
+test_tcp_ports if {
+	ports := [
+		{"containerPort": 2, "protocol": "TCP"},
+		{"containerPort": 1},
+		{"containerPort": 0},
+		{"containerPort": "3"},
+		{"containerPort": 4, "protocol": "SCTP"},
+		null,
+	]
+	engines.tcp_ports({"ports": ports}) == [2, 1]
+}
+
+# What recognition works on holds no empty command.
+test_view if {
+	every expected in [
+		[[], []],
+		[[""], []],
+		[["", "-x"], []],
+		[["-x", "mysqld"], []],
+		[["exec", "mysqld", "-x"], [["mysqld"]]],
+		[["sh", "-c", "a b\n\n# c\nd"], [["a", "b"], ["#", "c"], ["d"]]],
+		[["sh", "-c", ""], [["sh"]]],
+	] {
+		view := engines.view({"command": expected[0]})
+		view.commands == expected[1]
+	}
 }
 
 summary(value) := [[entry.index, entry.engine, entry.by, entry.sure] | some entry in engines.found(value)]
@@ -306,6 +338,7 @@ test_repository if {
 		"valkey/valkey:8": "valkey/valkey",
 		"localhost/library/postgres": "postgres",
 		"mirror.internal:5000/library/postgres:16": "postgres",
+		"acme/library/postgres": "acme/library/postgres",
 	} {
 		engines.repository({"image": text}) == expected
 	}
@@ -322,6 +355,7 @@ test_paths if {
 	engines.paths({"env": [{"name": "PGDATA", "value": "/pg/$(POD)"}]}, pg) == pg.data_paths
 	engines.paths({"env": [{"name": "PGDATA", "valueFrom": {}}]}, pg) == pg.data_paths
 	engines.paths({"args": ["-D", "/x"]}, pg) == ["/x"]
+	engines.paths({"args": ["-F", "/x"]}, pg) == pg.data_paths
 	engines.paths({"args": ["--dbpath=/x"]}, engines.facts("mongodb")) == ["/x"]
 	engines.paths({"args": ["--dbpathology=/x"]}, engines.facts("mongodb")) == engines.facts("mongodb").data_paths
 	engines.paths({"env": [{"name": "KAFKA_LOG_DIRS", "value": "/a, /b"}]}, engines.facts("kafka")) == ["/a", "/b"]

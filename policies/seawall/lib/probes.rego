@@ -36,11 +36,12 @@ timing := {"initialDelaySeconds": 10, "periodSeconds": 10, "timeoutSeconds": 5, 
 
 # probe is a readiness probe that is safe to add: the engine's own check where the image is known to hold the tool and
 # nothing moves the server from where the tool looks, else a connection to a declared port. Undefined without a port.
-probe(subject) := object.union(timing, {
-	"exec": {"command": subject.facts.readiness.command},
-	"timeoutSeconds": subject.facts.readiness.timeout_seconds,
-}) if {
+probe(subject) := check if {
 	own_check_works(subject)
+	check := object.union(timing, {
+		"exec": {"command": subject.facts.readiness.command},
+		"timeoutSeconds": subject.facts.readiness.timeout_seconds,
+	})
 } else := object.union(timing, {"tcpSocket": {"port": port(subject)}})
 
 own_check_works(subject) if {
@@ -60,11 +61,12 @@ settings(container) := array.concat(engines.elements(container), [name |
 
 # port is the engine's own port where the container declares it, else the first TCP port: the first one is often that
 # of an agent or of peers.
-port(subject) := own[0] if {
+port(subject) := first if {
 	own := [number |
 		some number in engines.tcp_ports(subject.container)
 		number in object.get(subject.facts, "ports", [])
 	]
+	first := own[0]
 } else := all[0] if {
 	all := engines.tcp_ports(subject.container)
 }

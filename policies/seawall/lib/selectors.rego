@@ -95,4 +95,4 @@ in_namespace(term, namespace) if namespace in fields.list(term, ["namespaces"])
 in_namespace(term, _) if fields.field(term, ["namespaceSelector"], null) != null
 
 # A manifest that does not name its namespace may be meant for the one that the term lists.
-in_namespace(_, "")
+in_namespace(_, namespace) if namespace == ""

@@ -221,16 +221,21 @@ impl ControlPlane {
     }
 
     /// Makes a namespace with labels; the name is unique in this test process.
+    #[track_caller]
     pub(crate) fn namespace(&self, stem: &str, labels: &[(&str, &str)]) -> String {
+        self.try_namespace(stem, labels).unwrap_or_else(|answer| panic!("no namespace {stem}: {answer}"))
+    }
+
+    /// As [`ControlPlane::namespace`], giving the API server's answer when it refuses.
+    pub(crate) fn try_namespace(&self, stem: &str, labels: &[(&str, &str)]) -> Result<String, Value> {
         use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("{stem}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let labels: Value =
-            labels.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect::<serde_json::Map<_, _>>().into();
+        let labels: serde_json::Map<String, Value> =
+            labels.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
         let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
         let (status, answer) = self.api("platform").post("/api/v1/namespaces", &body).unwrap();
-        assert_eq!(status, 201, "namespace {name}: {answer}");
-        name
+        if status == 201 { Ok(name) } else { Err(answer) }
     }
 
     /// The audit events so far (level Metadata, stage ResponseComplete), oldest first.

@@ -95,7 +95,10 @@ impl Seawall {
 
 /// Fails the test with `logs` unless a violation is denied and a default is patched within half a minute.
 pub(crate) fn await_enforcement(plane: &ControlPlane, logs: impl Fn() -> String) {
-    let namespace = plane.namespace("probe", &[("seawall.dev/mode", "enforce"), ("seawall.dev/tier", "tier-2")]);
+    // an earlier registration may still fail closed on enforced namespaces
+    let namespace = eventually("a namespace can be made", Duration::from_secs(30), || {
+        plane.try_namespace("probe", &[("seawall.dev/mode", "enforce"), ("seawall.dev/tier", "tier-2")]).ok()
+    });
     let path = format!("/apis/apps/v1/namespaces/{namespace}/statefulsets?dryRun=All");
     let api = plane.api("developer");
     let denied = objects::database_without_volume("probe");
@@ -110,8 +113,12 @@ pub(crate) fn await_enforcement(plane: &ControlPlane, logs: impl Fn() -> String)
         }
         assert!(
             Instant::now() < deadline,
-            "seawall is not in force within half a minute; a database without a volume: {no:?}\n\
-             a claim retention of Delete: {yes:?}\n{}",
+            "seawall is not in force within half a minute; a database without a volume: {} {}\n\
+             a claim retention of Delete: {} {}\n{}",
+            no.0,
+            no.1["message"],
+            yes.0,
+            yes.1["spec"]["persistentVolumeClaimRetentionPolicy"],
             logs()
         );
         std::thread::sleep(POLL);

@@ -32,8 +32,9 @@ dangling := sort([text |
 
 mount(name) := sprintf("mount it: volumeMounts: [{name: %s, mountPath: <data directory>}]", [name])
 
-fix(name) := sprintf("%s; a container mounts %s, which does not exist", [mount(name), concat(", ", dangling)]) if {
+fix(name) := text if {
 	count(dangling) > 0
+	text := sprintf("%s; a container mounts %s, which does not exist", [mount(name), concat(", ", dangling)])
 } else := mount(name)
 
 violation contains {
