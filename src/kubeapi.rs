@@ -69,6 +69,14 @@ impl fmt::Display for Reason<'_> {
             kube::Error::Service(source) if source.is::<tokio::time::error::Elapsed>() => {
                 f.write_str("the API server did not answer in time")
             }
+            kube::Error::Service(source) => {
+                // "client error (Connect)" is true of any of a dozen faults; the cause at the bottom says which
+                let mut deepest: &(dyn std::error::Error + 'static) = source.as_ref();
+                while let Some(source) = deepest.source() {
+                    deepest = source;
+                }
+                write!(f, "the API server cannot be reached: {deepest}")
+            }
             other => other.fmt(f),
         }
     }
@@ -115,6 +123,14 @@ mod tests {
         let never = std::future::pending::<Result<(), kube::Error>>();
         let error = within(Duration::from_millis(5), never).await.unwrap_err();
         assert_eq!(Reason(&error).to_string(), "the API server did not answer in time");
+    }
+
+    #[tokio::test]
+    async fn what_stands_in_the_way_is_named() {
+        let config = Config::new("http://127.0.0.1:1".parse().unwrap());
+        let error = Client::try_from(config).unwrap().apiserver_version().await.unwrap_err();
+        let reason = Reason(&error).to_string();
+        assert!(reason.starts_with("the API server cannot be reached: Connection refused"), "{reason}");
     }
 
     #[tokio::test]

@@ -30,7 +30,11 @@ const IDLE: Duration = Duration::from_secs(90);
 const BETWEEN_LISTS: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// How often a kind that is not served is looked for.
 const ABSENT: Duration = Duration::from_secs(30);
-/// Watches that fail in a row before the kind is listed again.
+/// Longest wait after an answer that refuses: asking again at once would only add to the load.
+const REFUSED: Duration = Duration::from_secs(30);
+/// Longest wait while the API server cannot be reached: facts are to be fresh within seconds when it is back.
+const UNREACHABLE: Duration = Duration::from_secs(4);
+/// Watches refused in a row before the kind is listed again.
 const FAILURES_BEFORE_LIST: u32 = 5;
 
 /// What happened to a kind.
@@ -145,7 +149,7 @@ impl Watch {
                 Ok(endpoint) => endpoint,
                 Err(error @ ResolveError::Discovery { .. }) => {
                     self.health.problem(&self.resource, error.to_string());
-                    tokio::time::sleep(backoff.next()).await;
+                    tokio::time::sleep(backoff.unreachable()).await;
                     continue;
                 }
                 Err(error) => {
@@ -172,7 +176,7 @@ impl Watch {
                 Err(error) if endpoint.custom && is_status(&error, 404) => Ended::Gone,
                 Err(error) => {
                     self.health.problem(&self.resource, format!("list failed: {}", Reason(&error)));
-                    tokio::time::sleep(backoff.next()).await;
+                    tokio::time::sleep(backoff.after(&error)).await;
                     Ended::Relist
                 }
             };
@@ -221,26 +225,33 @@ impl Watch {
         loop {
             let opened = Instant::now();
             let before = version.clone();
-            match self.stream(endpoint, &mut version).await {
-                // the server's own time-out, or a connection that fell silent: resumed at once if it lived for a while
-                Ok(()) if opened.elapsed() > Duration::from_secs(5) || version != before => {
-                    failures = 0;
-                    backoff = Backoff::default();
-                    continue;
-                }
+            let ended = self.stream(endpoint, &mut version).await;
+            let lived = opened.elapsed() > Duration::from_secs(5) || version != before;
+            if lived {
+                failures = 0;
+                backoff = Backoff::default();
+            }
+            match ended {
+                // the server's own time-out, or a connection that fell silent: resumed at once
+                Ok(()) if lived => continue,
                 Ok(()) => {}
                 Err(Failure::Stopped) => return Ended::Stopped,
                 Err(Failure::Gone) => return Ended::Relist,
                 Err(Failure::Request(error)) if endpoint.custom && is_status(&error, 404) => return Ended::Gone,
                 Err(Failure::Request(error)) => {
                     self.health.problem(&self.resource, format!("watch failed: {}", Reason(&error)));
+                    if !matches!(error, kube::Error::Api(_)) {
+                        // no word about the version that we ask for, so nothing speaks for listing again
+                        tokio::time::sleep(backoff.after(&error)).await;
+                        continue;
+                    }
                 }
             }
             failures += 1;
             if failures >= FAILURES_BEFORE_LIST {
                 return Ended::Relist;
             }
-            tokio::time::sleep(backoff.next()).await;
+            tokio::time::sleep(backoff.refused()).await;
         }
     }
 
@@ -386,14 +397,33 @@ fn version_of(object: &Json) -> Option<String> {
     object.pointer("/metadata/resourceVersion").and_then(Json::as_str).filter(|v| !v.is_empty()).map(str::to_owned)
 }
 
-/// Waits that double from half a second to half a minute, with jitter.
+/// Waits that double from half a second, with jitter. Refusals and silence are counted apart: an API server that comes up
+/// refuses for a moment, which is no reason to wait as long as after minutes of silence.
 #[derive(Default)]
-struct Backoff(u32);
+struct Backoff {
+    refused: u32,
+    unreachable: u32,
+}
 
 impl Backoff {
-    fn next(&mut self) -> Duration {
-        let wait = Duration::from_millis(500 << self.0.min(6)).min(Duration::from_secs(30));
-        self.0 += 1;
+    fn after(&mut self, error: &kube::Error) -> Duration {
+        if matches!(error, kube::Error::Api(_)) { self.refused() } else { self.unreachable() }
+    }
+
+    fn refused(&mut self) -> Duration {
+        self.unreachable = 0;
+        self.refused = self.refused.saturating_add(1);
+        Self::wait(self.refused, REFUSED)
+    }
+
+    fn unreachable(&mut self) -> Duration {
+        self.refused = 0;
+        self.unreachable = self.unreachable.saturating_add(1);
+        Self::wait(self.unreachable, UNREACHABLE)
+    }
+
+    fn wait(times: u32, longest: Duration) -> Duration {
+        let wait = Duration::from_millis(250 << times.min(7)).min(longest);
         wait / 2 + jitter(wait / 2)
     }
 }
@@ -418,10 +448,11 @@ mod tests {
     #[test]
     fn waits_grow_to_a_bound_and_differ() {
         let mut backoff = Backoff::default();
-        let waits: Vec<Duration> = (0..20).map(|_| backoff.next()).collect();
+        let waits: Vec<Duration> = (0..20).map(|_| backoff.refused()).collect();
         assert!(waits[0] <= Duration::from_millis(500));
-        assert!(waits.iter().all(|w| *w <= Duration::from_secs(30)));
-        assert!(waits[19] >= Duration::from_secs(15));
+        assert!(waits.iter().all(|w| *w <= Duration::from_secs(30)) && waits[19] >= Duration::from_secs(15));
+        assert!((0..20).all(|_| backoff.unreachable() <= Duration::from_secs(4)));
+        assert!(backoff.refused() <= Duration::from_millis(500), "the count begins again");
         let many: std::collections::BTreeSet<Duration> = (0..50).map(|_| jitter(Duration::from_secs(1))).collect();
         assert!(many.len() > 40 && many.iter().all(|j| *j < Duration::from_secs(1)));
     }
