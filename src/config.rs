@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// Namespaces of Kubernetes itself, never judged: a webhook that stands in their way can keep a cluster from starting.
+pub const SYSTEM_NAMESPACES: &[&str] = &["kube-node-lease", "kube-public", "kube-system"];
+
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -34,6 +37,18 @@ pub enum ConfigError {
         column: u64,
         /// What is wrong.
         problem: String,
+    },
+    /// A limit that would stop everything.
+    #[error("{path}: limits.{key}: {found} is too small; at least {least}")]
+    Limit {
+        /// The file.
+        path: PathBuf,
+        /// Which limit.
+        key: &'static str,
+        /// The value.
+        found: u64,
+        /// The smallest that works.
+        least: u64,
     },
     /// Readable, but does not fit the policies that are loaded.
     #[error("configuration: policies.{policy}{key}: {problem}")]
@@ -160,7 +175,15 @@ impl Settings {
                 problem: text.lines().next().unwrap_or(&text).to_owned(),
             }
         })?;
-        Ok(settings)
+        let limits = settings.limits;
+        let least = [
+            ("maxBodyBytes", limits.max_body_bytes as u64, 64 * 1024),
+            ("reviewMilliseconds", limits.review_milliseconds, 50),
+        ];
+        match least.into_iter().find(|(_, found, least)| found < least) {
+            Some((key, found, least)) => Err(ConfigError::Limit { path: path.to_owned(), key, found, least }),
+            None => Ok(settings),
+        }
     }
 
     /// Applies the overrides to a policy's metadata.
@@ -248,6 +271,8 @@ mod tests {
     fn errors_have_their_line() {
         let error = parse("defaults:\n  tier: tier-1\n  mod: warn\n").unwrap_err().to_string();
         assert!(error.starts_with("seawall.yaml:3:3: ") && error.contains("mod"), "{error}");
+        let error = parse("limits: {reviewMilliseconds: 0}").unwrap_err().to_string();
+        assert_eq!(error, "seawall.yaml: limits.reviewMilliseconds: 0 is too small; at least 50");
         let error = parse("defaults:\n  mode: enforced\n").unwrap_err().to_string();
         assert!(error.starts_with("seawall.yaml:2:") && error.contains("enforced"), "{error}");
     }

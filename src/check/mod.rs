@@ -21,7 +21,7 @@ mod testing;
 #[cfg(test)]
 use testing::arbitrary_json;
 
-use crate::config::Settings;
+use crate::config::{SYSTEM_NAMESPACES, Settings};
 use crate::context::kinds::Kinds;
 use crate::context::manifest::facts;
 use crate::decision::PolicyFailure;
@@ -40,9 +40,6 @@ use std::time::{Duration, Instant};
 
 /// Time for one object. Generous: nobody's `kubectl apply` waits.
 const PER_OBJECT: Duration = Duration::from_secs(30);
-
-/// Namespaces that are never judged, besides those of the configuration.
-const EXCLUDED: &[&str] = &["kube-system", "kube-public", "kube-node-lease"];
 
 /// What is asked of a run.
 #[derive(Debug, Clone)]
@@ -122,7 +119,8 @@ fn scoped(settings: &Settings, options: &Options) -> Settings {
 
 fn is_excluded(manifest: &Manifest, settings: &Settings) -> bool {
     manifest.namespace().is_some_and(|namespace| {
-        EXCLUDED.contains(&namespace) || settings.excluded_namespaces.iter().any(|excluded| excluded == namespace)
+        SYSTEM_NAMESPACES.contains(&namespace)
+            || settings.excluded_namespaces.iter().any(|excluded| excluded == namespace)
     })
 }
 

@@ -10,6 +10,7 @@ use crate::certs::{self, Certificates, Reports, issue};
 use crate::config::Settings;
 use crate::context::cluster::ClusterContext;
 use crate::engine::pool::Pool;
+use crate::kubeapi;
 use crate::policy::bundle::Bundle;
 use crate::policy::mode::Mode;
 use crate::review::Snapshot;
@@ -129,21 +130,10 @@ fn in_pod() -> bool {
 }
 
 async fn client(args: &ServeArgs) -> anyhow::Result<Option<Client>> {
-    // the process default is global state; kube asks for it
-    let _ = rustls::crypto::CryptoProvider::install_default(rustls::crypto::ring::default_provider());
-    let config = match &args.kubeconfig {
-        Some(path) => {
-            let file = kube::config::Kubeconfig::read_from(path)
-                .with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
-            kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default())
-                .await
-                .context("the kubeconfig cannot be used")?
-        }
-        None if in_pod() => kube::Config::incluster()
-            .context("this Pod's account cannot be used; is automountServiceAccountToken off?")?,
-        None => return Ok(None),
-    };
-    Ok(Some(Client::try_from(config).context("no client for the cluster")?))
+    if args.kubeconfig.is_none() && !in_pod() {
+        return Ok(None);
+    }
+    Ok(Some(kubeapi::client(args.kubeconfig.as_deref()).await?))
 }
 
 async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {

@@ -30,7 +30,7 @@ pub mod target;
 
 pub use target::WebhookTarget;
 
-use crate::config::Settings;
+use crate::config::{SYSTEM_NAMESPACES, Settings};
 use crate::context::scope::MODE;
 use crate::policy::metadata::Metadata;
 use crate::policy::mode::Mode;
@@ -47,8 +47,6 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const NAME: &str = "seawall";
 /// Suffix of the webhooks' names.
 const DOMAIN: &str = "seawall.dev";
-/// Namespaces that are never judged: the cluster must come up without us.
-const SYSTEM_NAMESPACES: &[&str] = &["kube-node-lease", "kube-public", "kube-system"];
 /// The label that every namespace has with its own name; the API server sets it and keeps it.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
