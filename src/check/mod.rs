@@ -216,7 +216,7 @@ fn row(manifest: &Manifest, outcome: Outcome, errors: &mut Vec<Failure>) -> Judg
     for PolicyFailure { policy, reason, .. } in outcome.failures {
         failure(policy, reason);
     }
-    for DroppedPatch { policies, reason } in outcome.patch.dropped {
+    for DroppedPatch { policies, reason, .. } in outcome.patch.dropped {
         failure(policies.join(", "), format!("no patch: {reason}"));
     }
     let violations = outcome.findings.into_iter().map(|finding| {

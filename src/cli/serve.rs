@@ -1,5 +1,6 @@
 //! `seawall serve`: flags, and putting the parts together.
 
+mod register;
 mod sample;
 
 use crate::certs::files::CertificateFiles;
@@ -19,9 +20,9 @@ use crate::server::policies::PolicySource;
 use crate::server::{Condition, DrainConfig, Ended, Limits, Readiness, Server, ServerConfig, Shutdown, router};
 use crate::telemetry::logging::{self, LogFormat};
 use crate::telemetry::metrics::Metrics;
-use crate::webhookconfig::apply::{self, Identity, Registration};
+use crate::webhookconfig;
+use crate::webhookconfig::apply::Identity;
 use crate::webhookconfig::target::WebhookTarget;
-use crate::webhookconfig::{self, Configurations};
 use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
 use clap::Args;
@@ -34,7 +35,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How often the policy folder is looked at.
@@ -106,7 +106,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "FORMAT", default_value = "text", env = "SEAWALL_LOG_FORMAT")]
     log_format: LogFormat,
     /// Level or directives, for example "info,seawall=debug"
-    #[arg(long, value_name = "FILTER", default_value = "info", env = "SEAWALL_LOG")]
+    #[arg(long, value_name = "FILTER", default_value = "info,kube_client::client::builder=off", env = "SEAWALL_LOG")]
     log: String,
 }
 
@@ -206,7 +206,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
     };
     let shutdown = Shutdown::new(drain);
     tokio::spawn(shutdown.take_signals().context("signals cannot be taken")?);
-    let wanted = match (&client, args.register) {
+    let registered = match (&client, args.register) {
         (Some(client), true) => {
             let target = target(&args, &namespace, admission)?;
             let options = webhookconfig::Options {
@@ -215,20 +215,36 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
                 own_namespace: Some(namespace.clone()),
                 own_user: own_user(),
             };
-            Some(register(client.clone(), &args, &namespace, &app, options, &certificates, &stop)?)
+            let policies = app.snapshot.load();
+            let of = (policies.policies.as_ref(), policies.settings.as_ref());
+            Some(register::start(
+                client.clone(),
+                identity(&args, &namespace),
+                of,
+                options,
+                &certificates,
+                (&shutdown, &readiness),
+            )?)
         }
         _ => None,
     };
+    let (wanted, keeper) = registered.map(register::Registered::split).unzip();
     if source.folder.is_some() {
         tokio::spawn(reload(source, bundle, app.clone(), readiness.clone(), wanted));
     }
     if let Some(cluster) = cluster {
         tokio::spawn(watch_context(cluster, readiness.clone(), metrics.clone()));
     }
-    sample::announce(admission, admin, certificates.bundle_pem().borrow().as_deref(), &app.snapshot.load(), alone)?;
+    let bundle = certificates.bundle_pem().borrow().clone();
+    if let Err(error) = sample::announce(admission, admin, bundle.as_deref(), &app.snapshot.load(), alone) {
+        tracing::warn!(%error, "the addresses could not be announced on standard output");
+    }
     let ended = server
         .run(handlers::admission(app), router::admin(readiness.clone(), metrics.clone()), shutdown, readiness, metrics)
         .await;
+    if let Some(keeper) = keeper {
+        register::Registered::release(keeper).await;
+    }
     stop.cancel();
     Ok(ended)
 }
@@ -240,6 +256,13 @@ fn needed(policies: &crate::policy::store::PolicySet) -> BTreeSet<String> {
 fn own_namespace() -> String {
     let mounted = std::fs::read_to_string("/var/run/secrets/kubernetes.io/serviceaccount/namespace");
     mounted.ok().map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).unwrap_or_else(|| "seawall-system".to_owned())
+}
+
+/// Who this replica is among the others.
+fn identity(args: &ServeArgs, namespace: &str) -> Identity {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let pod = args.pod_name.clone().unwrap_or_else(|| format!("{}-{}", host.trim(), std::process::id()));
+    Identity { namespace: namespace.to_owned(), pod }
 }
 
 /// The user name of this Pod's account, where the deployment tells it.
@@ -332,48 +355,14 @@ fn target(args: &ServeArgs, namespace: &str, admission: SocketAddr) -> anyhow::R
     })
 }
 
-/// What reloading tells registration.
-type Wanted = (watch::Sender<Arc<Configurations>>, webhookconfig::Options);
-
-/// Starts to keep the webhook configurations right.
-fn register(
-    client: Client,
-    args: &ServeArgs,
-    namespace: &str,
-    app: &Arc<App>,
-    options: webhookconfig::Options,
-    certificates: &Certificates,
-    stop: &CancellationToken,
-) -> anyhow::Result<Wanted> {
-    let snapshot = app.snapshot.load();
-    let configurations = webhookconfig::generate(
-        snapshot.policies.policies().iter().map(|p| &p.metadata),
-        &snapshot.settings,
-        &options,
-    )?;
-    let (sender, wanted) = watch::channel(Arc::new(configurations));
-    let mut pem = certificates.bundle_pem();
-    let as_bundle = |pem: &Option<Arc<str>>| pem.clone().map_or(apply::Bundle::Leave, apply::Bundle::Pem);
-    let (bundles, bundle) = watch::channel(as_bundle(&pem.borrow()));
-    tokio::spawn(async move {
-        while pem.changed().await.is_ok() {
-            let next = as_bundle(&pem.borrow());
-            if bundles.send(next).is_err() {
-                break;
-            }
-        }
-        // the last bundle stays readable
-        std::future::pending::<()>().await;
-    });
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let pod = args.pod_name.clone().unwrap_or_else(|| format!("{}-{}", host.trim(), std::process::id()));
-    let identity = Identity { namespace: namespace.to_owned(), pod };
-    tokio::spawn(apply::run(client, identity, wanted, bundle, Registration::default(), stop.clone()));
-    Ok((sender, options))
-}
-
 /// Reads the policy folder again when it changes. A bad set leaves the last good one serving.
-async fn reload(source: PolicySource, first: Bundle, app: Arc<App>, readiness: Readiness, wanted: Option<Wanted>) {
+async fn reload(
+    source: PolicySource,
+    first: Bundle,
+    app: Arc<App>,
+    readiness: Readiness,
+    wanted: Option<register::Wanted>,
+) {
     let fingerprint = |bundle: &Result<Bundle, crate::policy::bundle::BundleError>| {
         let mut hasher = DefaultHasher::new();
         match bundle {
@@ -402,17 +391,9 @@ async fn reload(source: PolicySource, first: Bundle, app: Arc<App>, readiness: R
                 }
                 let before = app.snapshot.load_full();
                 let facts = app.cluster.as_ref().map_or_else(|| before.facts.clone(), ClusterContext::facts);
-                if let Some((sender, options)) = &wanted {
-                    match webhookconfig::generate(set.policies().iter().map(|p| &p.metadata), &before.settings, options)
-                    {
-                        Ok(configurations) => {
-                            let _ = sender.send(Arc::new(configurations));
-                        }
-                        Err(error) => {
-                            refuse(&app, &readiness, &error.to_string());
-                            continue;
-                        }
-                    }
+                if let Some(Err(error)) = wanted.as_ref().map(|wanted| wanted.set(&set, &before.settings)) {
+                    refuse(&app, &readiness, &error.to_string());
+                    continue;
                 }
                 tracing::info!(policies = set.policies().len(), digest = set.digest(), "policies reloaded");
                 app.metrics.record_policies_loaded(set.policies().len(), certs::now());

@@ -9,8 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Kinds without a namespace, among those that Seawall knows.
-const CLUSTER_SCOPED: &[&str] =
-    &["storageclasses", "csidrivers", "namespaces", "persistentvolumes", "nodes", "volumeattributesclasses"];
+const CLUSTER_SCOPED: &[&str] = &[
+    "csidrivers",
+    "csinodes",
+    "customresourcedefinitions",
+    "namespaces",
+    "nodes",
+    "persistentvolumes",
+    "priorityclasses",
+    "storageclasses",
+    "volumeattachments",
+    "volumeattributesclasses",
+];
 
 /// One stored object, pruned by [`prune`].
 #[derive(Debug, Clone)]

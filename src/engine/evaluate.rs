@@ -68,7 +68,7 @@ const MAX_INSTRUCTIONS: usize = 1_000_000_000;
 /// Steps between two looks at the clock.
 const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::new(16).unwrap();
 
-/// Machines kept by one worker before it starts afresh (policy sets come and go by reloading).
+/// Machines, and times, kept by one worker before it starts afresh (policy sets come and go by reloading).
 const MAX_MACHINES: usize = 1024;
 
 /// The machines of one thread.
@@ -80,6 +80,8 @@ pub struct Worker {
     interpreter: Option<(Arc<Modules>, u64, Engine)>,
     /// The engine that answers whatever the policy says.
     forced: Option<EngineKind>,
+    /// Packages and how long their rules took, since they were last taken.
+    times: Vec<(String, Duration)>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -99,6 +101,11 @@ impl Worker {
     #[must_use]
     pub fn forced(kind: EngineKind) -> Self {
         Self { forced: Some(kind), ..Self::default() }
+    }
+
+    /// How long the rules of policies (by package) took since the last call.
+    pub fn take_times(&mut self) -> Vec<(String, Duration)> {
+        std::mem::take(&mut self.times)
     }
 
     /// Evaluates one rule of a policy with the engine that answers for it. Undefined where the policy has no such rule.
@@ -144,6 +151,9 @@ impl Worker {
             EngineKind::Interpreter => self.interpreter(unit, &rule, input, data, timer),
         }));
         let builtin = builtins::take_error();
+        if self.times.len() < MAX_MACHINES {
+            self.times.push((unit.package.clone(), started.elapsed()));
+        }
         match result {
             Err(panic) => {
                 self.machines.remove(&unit.id);

@@ -32,8 +32,21 @@ pub struct Change {
 pub struct DroppedPatch {
     /// Policy ids.
     pub policies: Vec<String>,
+    /// Why, in a bounded word.
+    pub kind: DropKind,
     /// Why.
     pub reason: String,
+}
+
+/// Why patches were not applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DropKind {
+    /// Policies contradict each other.
+    Conflict,
+    /// The policies still change the object after the last round.
+    NoFixpoint,
+    /// An operation does not apply to the object.
+    NotApplicable,
 }
 
 /// What a policy does at a pointer.
@@ -81,6 +94,7 @@ pub fn conflicts(proposals: &[Proposal]) -> Vec<DroppedPatch> {
     }
     let dropped = |(policies, path): (BTreeSet<&str>, &str)| DroppedPatch {
         policies: policies.into_iter().map(str::to_owned).collect(),
+        kind: DropKind::Conflict,
         reason: format!("they write different values at {path}"),
     };
     found.into_iter().map(dropped).collect()

@@ -7,7 +7,7 @@ use crate::admission::request::{Operation, Request};
 use crate::engine::compile::Entry;
 use crate::engine::violation::{self, PatchOp};
 use crate::patch::json::Editor;
-use crate::patch::plan::{self, Change, DroppedPatch, Proposal};
+use crate::patch::plan::{self, Change, DropKind, DroppedPatch, Proposal};
 use crate::patch::record::{self, Record};
 use crate::policy::mode::{Mode, PatchSetting};
 use serde_json::Value;
@@ -40,7 +40,7 @@ impl Run<'_> {
             Err(error) => {
                 let policies = outcome.applied.iter().chain(&outcome.restored).map(|c| c.policy.clone()).collect();
                 PatchOutcome {
-                    dropped: vec![DroppedPatch { policies, reason: error.to_string() }],
+                    dropped: vec![DroppedPatch { policies, kind: DropKind::NotApplicable, reason: error.to_string() }],
                     ..PatchOutcome::default()
                 }
             }
@@ -58,6 +58,7 @@ impl Run<'_> {
             Err(error) => {
                 outcome.dropped.push(DroppedPatch {
                     policies: vec![],
+                    kind: DropKind::NotApplicable,
                     reason: format!("earlier patches could not be put back: {error}"),
                 });
                 Editor::new(object.clone())
@@ -85,7 +86,11 @@ impl Run<'_> {
         // also takes away a record that the user made up
         if let Err(error) = record.write(&mut editor) {
             let policies = outcome.applied.drain(..).map(|c| c.policy).collect();
-            outcome.dropped.push(DroppedPatch { policies, reason: format!("the record cannot be written: {error}") });
+            outcome.dropped.push(DroppedPatch {
+                policies,
+                kind: DropKind::NotApplicable,
+                reason: format!("the record cannot be written: {error}"),
+            });
             return Editor::new(object.clone());
         }
         editor
@@ -114,6 +119,7 @@ impl Run<'_> {
                     let policies = proposals.into_iter().map(|p| p.policy).collect();
                     found.push(DroppedPatch {
                         policies,
+                        kind: DropKind::NoFixpoint,
                         reason: format!("they still change the object after {ROUNDS} rounds"),
                     });
                     break;
@@ -125,8 +131,11 @@ impl Run<'_> {
                 for proposal in &proposals {
                     match plan::apply(&mut editor, proposal) {
                         Ok(made) => changes.extend(made),
-                        Err(error) => found
-                            .push(DroppedPatch { policies: vec![proposal.policy.clone()], reason: error.to_string() }),
+                        Err(error) => found.push(DroppedPatch {
+                            policies: vec![proposal.policy.clone()],
+                            kind: DropKind::NotApplicable,
+                            reason: error.to_string(),
+                        }),
                     }
                 }
                 if !found.is_empty() {

@@ -9,6 +9,7 @@ use crate::admission::response::Response as Answer;
 use crate::context::cluster::ClusterContext;
 use crate::context::scope;
 use crate::engine::pool::{Pool, PoolError};
+use crate::patch::plan::DropKind;
 use crate::policy::mode::Action;
 use crate::review::{self, Outcome, PatchOutcome, Phase, Snapshot};
 use crate::telemetry::Metrics;
@@ -219,10 +220,16 @@ impl App {
         let queued = Instant::now();
         let job = move |worker: &mut crate::engine::evaluate::Worker| {
             let waited = queued.elapsed();
-            (review::review(&request, &snapshot, phase, deadline, worker), waited)
+            let _ = worker.take_times();
+            let outcome = review::review(&request, &snapshot, phase, deadline, worker);
+            (outcome, waited, worker.take_times())
         };
-        let (outcome, waited) = self.pool.run(deadline, job).await?;
+        let (outcome, waited, times) = self.pool.run(deadline, job).await?;
         self.metrics.record_queue(waited);
+        for (package, took) in times {
+            let policy = package.rsplit('.').next().unwrap_or(&package).replace('_', "-");
+            self.metrics.record_evaluation(&policy, took);
+        }
         Ok(outcome)
     }
 
@@ -311,7 +318,12 @@ impl App {
         }
         for dropped in &outcome.patch.dropped {
             for policy in &dropped.policies {
-                self.metrics.record_dropped_patch(policy, DropReason::NotApplicable);
+                let reason = match dropped.kind {
+                    DropKind::Conflict => DropReason::Conflict,
+                    DropKind::NoFixpoint => DropReason::NoFixpoint,
+                    DropKind::NotApplicable => DropReason::NotApplicable,
+                };
+                self.metrics.record_dropped_patch(policy, reason);
             }
             tracing::error!(policies = dropped.policies.join(","), reason = dropped.reason, "patches were dropped");
         }

@@ -98,7 +98,10 @@ pub fn registered<'m>(policies: impl IntoIterator<Item = &'m Metadata>) -> Resul
                 for (group, version) in
                     rule.api_groups.iter().flat_map(|g| rule.api_versions.iter().map(move |v| (g.as_str(), v.as_str())))
                 {
-                    if matches!(how, Via::Direct | Via::Both) {
+                    // Pods of their own are judged by `check` and audits only: a webhook for Pods that is down would keep
+                    // nodes and operators from starting any
+                    let is_pod = (group, plural) == ("", "pods");
+                    if matches!(how, Via::Direct | Via::Both) && !is_pod {
                         add(&mut rows, [group, version, plural, subresource], policy, &rule.operations);
                     }
                     if matches!(how, Via::Template | Via::Both) {
