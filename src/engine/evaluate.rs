@@ -221,6 +221,11 @@ impl Worker {
         if !fits {
             let mut engine = unit.modules.engine();
             engine.add_data(data.root.clone()).map_err(|e| error(&e))?;
+            // the first evaluation prepares the modules; clones of the engine need not do it again
+            engine.set_execution_timer_config(timer);
+            engine.set_input(Value::new_object());
+            let _ = engine.eval_rule(rule.to_owned());
+            let _ = builtins::take_error();
             self.interpreter = Some((unit.modules.clone(), data.version, engine));
         }
         let Some((_, _, base)) = &mut self.interpreter else {
