@@ -1,21 +1,36 @@
 //! Seawall: an admission webhook policy enforcer for stateful workloads on Kubernetes.
 //!
-//! The modules in the order of the flow; [`review::review`] is the product, every front end calls it and only it.
+//! The modules in the order of the flow; `review::review` is the product, every front end calls it and only it.
 //!
 //! | module | what it is | may import |
 //! | --- | --- | --- |
 //! | [`admission`] | AdmissionReview on the wire | nothing here |
-//! | [`policy`] | what a policy is, which one matches, tiers and modes | `engine` |
-//! | [`context`] | facts that a policy may ask for | `policy` |
+//! | [`policy`] | what a policy is, which one matches, tiers and modes | `admission`, `engine` |
+//! | [`context`] | facts that a policy may ask for | `admission`, `policy`, `engine` |
 //! | [`engine`] | Rego; knows nothing of Kubernetes | nothing here |
-//! | [`patch`] | RFC 6902 patches: merged, applied, recorded, restored | `admission`, `engine`, `policy` |
-//! | [`decision`] | violations and actions become allow, deny, warn, audit | the above |
-//! | [`review`] | the pipeline | the above |
-//! | [`server`], [`check`] | front ends | everything but `cli` |
-//! | [`report`] | one result, several formats | everything but front ends |
+//! | `patch` | RFC 6902 patches: merged, applied, recorded, restored | `admission`, `engine`, `policy` |
+//! | [`decision`] | violations and actions become allow, deny, warn, audit | `admission`, `policy` |
+//! | `review` | the pipeline | the above and `config` |
+//! | [`server`], `check` | front ends | everything but `cli` |
+//! | `report` | one result, several formats | everything but front ends |
 //! | [`certs`], [`webhookconfig`] | certificates and webhook configurations | `policy`, `config` |
-//! | [`config`], [`telemetry`], [`cli`] | settings, logs and metrics, flags | |
+//! | [`kubeapi`] | the client of the API server | nothing here |
+//! | [`config`], [`telemetry`], `cli` | settings, logs and metrics, flags | |
 
+pub mod admission;
 pub mod certs;
+pub mod check;
+pub mod cli;
+pub mod config;
+pub mod context;
+pub mod decision;
+pub mod engine;
+pub mod kubeapi;
+pub mod patch;
+pub mod policy;
+pub mod policytest;
+pub mod report;
+pub mod review;
 pub mod server;
 pub mod telemetry;
+pub mod webhookconfig;

@@ -51,28 +51,15 @@ impl CaId {
     pub fn of(der: &[u8]) -> Self {
         let suite = rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
         // rustls names SHA-256 only through its suites; this one is TLS 1.3 by definition
-        let digest = suite
-            .tls13()
-            .map(|suite| suite.common.hash_provider.hash(der));
+        let digest = suite.tls13().map(|suite| suite.common.hash_provider.hash(der));
         let bytes = digest.as_ref().map_or(der, AsRef::as_ref);
-        Self(
-            bytes
-                .iter()
-                .take(16)
-                .map(|byte| format!("{byte:02x}"))
-                .collect::<String>()
-                .into(),
-        )
+        Self(bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>().into())
     }
 
     /// The ids of all certificates in a PEM text; empty when it cannot be read.
     #[must_use]
     pub fn of_bundle(pem: &[u8]) -> BTreeSet<Self> {
-        pair::chain(pem)
-            .unwrap_or_default()
-            .iter()
-            .map(|der| Self::of(der))
-            .collect()
+        pair::chain(pem).unwrap_or_default().iter().map(|der| Self::of(der)).collect()
     }
 }
 
@@ -134,11 +121,8 @@ impl CaCertificate {
     }
 
     fn from_der(der: &[u8]) -> Result<Self, CaError> {
-        let (_, parsed) =
-            x509_parser::parse_x509_certificate(der).map_err(|source| PairError::Certificate {
-                position: 1,
-                source,
-            })?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(der)
+            .map_err(|source| PairError::Certificate { position: 1, source })?;
         if !parsed.is_ca() {
             return Err(CaError::NotCa);
         }
@@ -147,10 +131,7 @@ impl CaCertificate {
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
         };
-        Ok(Self {
-            info,
-            pem: to_pem(der),
-        })
+        Ok(Self { info, pem: to_pem(der) })
     }
 }
 
@@ -158,11 +139,7 @@ impl CaCertificate {
 fn to_pem(der: &[u8]) -> Arc<str> {
     use base64::Engine as _;
     let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
-    for (index, character) in base64::engine::general_purpose::STANDARD
-        .encode(der)
-        .chars()
-        .enumerate()
-    {
+    for (index, character) in base64::engine::general_purpose::STANDARD.encode(der).chars().enumerate() {
         if index > 0 && index.is_multiple_of(64) {
             text.push('\n');
         }
@@ -216,15 +193,10 @@ impl Authority {
         let signing = rcgen::KeyPair::from_pem(key.expose()).map_err(|_| CaError::Key)?;
         let chain = pair::chain(certificate.pem.as_bytes())?;
         let matches = chain.first().is_some_and(|der| {
-            x509_parser::parse_x509_certificate(der).is_ok_and(|(_, parsed)| {
-                &*parsed.public_key().subject_public_key.data == signing.public_key_raw()
-            })
+            x509_parser::parse_x509_certificate(der)
+                .is_ok_and(|(_, parsed)| &*parsed.public_key().subject_public_key.data == signing.public_key_raw())
         });
-        if matches {
-            Ok(Self { certificate, key })
-        } else {
-            Err(CaError::Mismatch)
-        }
+        if matches { Ok(Self { certificate, key }) } else { Err(CaError::Mismatch) }
     }
 }
 
@@ -269,46 +241,25 @@ impl CaState {
                     // become the successor again, because others may count from when they first saw it as that
                     let mut previous = known.previous.clone();
                     previous.extend(known.next.iter().map(|next| next.certificate.clone()));
-                    Self {
-                        current: known.current.clone(),
-                        next: fresh(),
-                        previous,
-                    }
+                    Self { current: known.current.clone(), next: fresh(), previous }
                 }
-                None => Self {
-                    current: fresh()?,
-                    next: None,
-                    previous: Vec::new(),
-                },
+                None => Self { current: fresh()?, next: None, previous: Vec::new() },
             }),
             (Step::Create, Some(_)) | (_, None) => None,
-            (Step::AddNext, Some(stored)) => Some(Self {
-                next: Some(fresh()?),
-                ..stored.clone()
-            }),
+            (Step::AddNext, Some(stored)) => Some(Self { next: Some(fresh()?), ..stored.clone() }),
             (Step::Promote, Some(stored)) => {
                 let mut previous = stored.previous.clone();
                 previous.push(stored.current.certificate.clone());
-                Some(Self {
-                    current: stored.next.clone()?,
-                    next: None,
-                    previous,
-                })
+                Some(Self { current: stored.next.clone()?, next: None, previous })
             }
             (Step::Replace, Some(stored)) => {
                 let mut previous = stored.previous.clone();
                 previous.push(stored.current.certificate.clone());
-                Some(Self {
-                    current: fresh()?,
-                    next: None,
-                    previous,
-                })
+                Some(Self { current: fresh()?, next: None, previous })
             }
             (Step::Prune { now }, Some(stored)) => {
                 let mut pruned = stored.clone();
-                pruned
-                    .previous
-                    .retain(|certificate| !certificate.info.is_over(now));
+                pruned.previous.retain(|certificate| !certificate.info.is_over(now));
                 pruned.next = pruned.next.filter(|next| outlives(next, &stored.current));
                 Some(pruned)
             }
@@ -372,10 +323,7 @@ pub struct Sightings {
 impl Sightings {
     /// The stored state was read at `clock`.
     pub fn see_stored(&mut self, clock: Duration, state: &CaState) {
-        let ids: BTreeSet<CaId> = state
-            .certificates()
-            .map(|one| one.info.id.clone())
-            .collect();
+        let ids: BTreeSet<CaId> = state.certificates().map(|one| one.info.id.clone()).collect();
         refresh(&mut self.stored, clock, ids);
     }
 
@@ -411,31 +359,20 @@ fn refresh(seen: &mut BTreeMap<CaId, Duration>, clock: Duration, ids: BTreeSet<C
 
 /// What to write next. `now`: wall clock, Unix seconds; `clock`: this process's monotonic time.
 #[must_use]
-pub fn step(
-    now: i64,
-    clock: Duration,
-    state: Option<&CaState>,
-    sightings: &Sightings,
-    timing: &Timing,
-) -> Step {
+pub fn step(now: i64, clock: Duration, state: Option<&CaState>, sightings: &Sightings, timing: &Timing) -> Step {
     let Some(state) = state else {
         return Step::Create;
     };
     let current = &state.current.certificate.info;
     if state.previous.iter().any(|one| one.info.is_over(now))
-        || state
-            .next
-            .as_ref()
-            .is_some_and(|next| !outlives(next, &state.current))
+        || state.next.as_ref().is_some_and(|next| !outlives(next, &state.current))
     {
         return Step::Prune { now };
     }
     match &state.next {
         Some(next) if current.is_over(now) && !next.certificate.info.is_over(now) => Step::Promote,
         _ if current.is_over(now) => Step::Replace,
-        Some(next) if sightings.is_published(clock, &next.certificate.info.id, timing) => {
-            Step::Promote
-        }
+        Some(next) if sightings.is_published(clock, &next.certificate.info.id, timing) => Step::Promote,
         None if is_due(current.not_before, current.not_after, now) => Step::AddNext,
         _ => Step::Wait,
     }
@@ -448,20 +385,14 @@ fn outlives(next: &Authority, current: &Authority) -> bool {
 /// Whether two thirds of the time between the dates are over.
 #[must_use]
 pub fn is_due(not_before: i64, not_after: i64, now: i64) -> bool {
-    let (life, left) = (
-        not_after.saturating_sub(not_before),
-        not_after.saturating_sub(now),
-    );
+    let (life, left) = (not_after.saturating_sub(not_before), not_after.saturating_sub(now));
     left.saturating_mul(3) <= life
 }
 
 /// Whether less than a tenth of the time between the dates is left.
 #[must_use]
 pub fn is_nearly_over(not_before: i64, not_after: i64, now: i64) -> bool {
-    let (life, left) = (
-        not_after.saturating_sub(not_before),
-        not_after.saturating_sub(now),
-    );
+    let (life, left) = (not_after.saturating_sub(not_before), not_after.saturating_sub(now));
     left.saturating_mul(10) <= life
 }
 

@@ -103,14 +103,7 @@ struct World {
 
 impl World {
     fn new(reads_back: bool, skews: [i64; PODS]) -> Self {
-        let pods = skews
-            .map(|skew| Pod {
-                skew,
-                started: T0,
-                acted: T0,
-                ..Pod::default()
-            })
-            .into();
+        let pods = skews.map(|skew| Pod { skew, started: T0, acted: T0, ..Pod::default() }).into();
         Self {
             reads_back,
             now: T0,
@@ -119,10 +112,7 @@ impl World {
             deleted_at: None,
             live: vec![(T0, BTreeSet::new())],
             pods,
-            writer: Writer {
-                wrote_at: T0,
-                ..Writer::default()
-            },
+            writer: Writer { wrote_at: T0, ..Writer::default() },
             made: BTreeMap::new(),
             promotions: 0,
         }
@@ -141,10 +131,7 @@ impl World {
             Operation::WriterCrash => {
                 // right after a deletion its memory is what carries the trust over
                 if self.deleted_at.is_none_or(|at| self.now > at + 2 * DAY) {
-                    self.writer = Writer {
-                        wrote_at: self.writer.wrote_at,
-                        ..Writer::default()
-                    };
+                    self.writer = Writer { wrote_at: self.writer.wrote_at, ..Writer::default() };
                     // a new holder of the lease has read the state before it can write
                     self.writer_see();
                 }
@@ -195,12 +182,7 @@ impl World {
 
     fn crash(&mut self, pod: usize) {
         let skew = self.pods[pod].skew;
-        self.pods[pod] = Pod {
-            skew,
-            started: self.now,
-            acted: self.now,
-            ..Pod::default()
-        };
+        self.pods[pod] = Pod { skew, started: self.now, acted: self.now, ..Pod::default() };
     }
 
     /// What `Manager::round` does with one read.
@@ -212,16 +194,11 @@ impl World {
         let Some((version, state)) = actor.read.take() else {
             return;
         };
-        let (wall, clock) = (
-            now + actor.skew,
-            Duration::from_secs((now - actor.started).unsigned_abs()),
-        );
+        let (wall, clock) = (now + actor.skew, Duration::from_secs((now - actor.started).unsigned_abs()));
         if let Some(state) = &state {
             actor.sightings.see_stored(clock, state);
             if self.reads_back {
-                actor
-                    .sightings
-                    .see_live(clock, self.live.last().unwrap().1.clone());
+                actor.sightings.see_live(clock, self.live.last().unwrap().1.clone());
             }
         }
         let step = step(wall, clock, state.as_ref(), &actor.sightings, &timing);
@@ -256,14 +233,7 @@ impl World {
         let pod = &mut self.pods[pod];
         pod.acted = self.now;
         let Some(state) = &pod.known else { return };
-        if wants_leaf(
-            wall,
-            clock,
-            pod.leaf.as_ref(),
-            state,
-            &pod.sightings,
-            &timing,
-        ) {
+        if wants_leaf(wall, clock, pod.leaf.as_ref(), state, &pod.sightings, &timing) {
             let issuer = &state.current.certificate.info;
             let life = i64::try_from(timing.leaf_life.as_secs()).unwrap();
             let not_after = (wall + life).min(issuer.not_after);
@@ -280,9 +250,7 @@ impl World {
     fn writer_see(&mut self) {
         if let Some((_, Some(state))) = self.stored.last() {
             for certificate in state.certificates() {
-                self.writer
-                    .held
-                    .insert(certificate.info.id.clone(), self.now);
+                self.writer.held.insert(certificate.info.id.clone(), self.now);
             }
         }
     }
@@ -296,16 +264,10 @@ impl World {
             return;
         };
         let made = &self.made;
-        self.writer
-            .held
-            .retain(|id, seen| self.now < made[id].not_after && self.now - *seen < 2 * DAY);
+        self.writer.held.retain(|id, seen| self.now < made[id].not_after && self.now - *seen < 2 * DAY);
         // what is in the state is published even on its last day
         let mut ids: BTreeSet<CaId> = self.writer.held.keys().cloned().collect();
-        ids.extend(
-            state
-                .certificates()
-                .map(|certificate| certificate.info.id.clone()),
-        );
+        ids.extend(state.certificates().map(|certificate| certificate.info.id.clone()));
         self.writer.read = Some((version, ids));
     }
 
@@ -335,38 +297,18 @@ impl World {
             if !pod.counted {
                 continue;
             }
-            assert!(
-                trusted,
-                "pod {number} serves a leaf of {} that no bundle in use has",
-                leaf.issuer
-            );
-            assert!(
-                self.now >= leaf.not_before && self.now < leaf.not_after,
-                "pod {number} serves an invalid leaf"
-            );
+            assert!(trusted, "pod {number} serves a leaf of {} that no bundle in use has", leaf.issuer);
+            assert!(self.now >= leaf.not_before && self.now < leaf.not_after, "pod {number} serves an invalid leaf");
             let issuer = &self.made[&leaf.issuer];
-            assert!(
-                self.now >= issuer.not_before && self.now < issuer.not_after,
-                "pod {number}: its CA is over"
-            );
+            assert!(self.now >= issuer.not_before && self.now < issuer.not_after, "pod {number}: its CA is over");
         }
     }
 }
 
 /// 1,000 of each by default, for the time it takes; `PROPTEST_CASES` has the say. 20,000 were run when this was written.
 fn cases() -> ProptestConfig {
-    let default = ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    if std::env::var_os("PROPTEST_CASES").is_some() {
-        default
-    } else {
-        ProptestConfig {
-            cases: 1_000,
-            ..default
-        }
-    }
+    let default = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_some() { default } else { ProptestConfig { cases: 1_000, ..default } }
 }
 
 proptest! {
@@ -400,11 +342,7 @@ fn the_model_lives() {
         for _ in 0..365 * 3 {
             world.run(Operation::Pass(DAY));
         }
-        assert!(
-            world.promotions > 40,
-            "{} promotions in three years of 30 day CAs",
-            world.promotions
-        );
+        assert!(world.promotions > 40, "{} promotions in three years of 30 day CAs", world.promotions);
         assert!(world.pods.iter().all(|pod| pod.counted));
     }
 }

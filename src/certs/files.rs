@@ -51,9 +51,7 @@ pub enum FilesError {
     #[error("{0} has no usable CA certificate")]
     Authority(PathBuf, #[source] PairError),
     /// Clients that trust the CA file would refuse the certificate.
-    #[error(
-        "the certificate does not verify against {0}: is an intermediate certificate missing in the chain?"
-    )]
+    #[error("the certificate does not verify against {0}: is an intermediate certificate missing in the chain?")]
     Chain(PathBuf),
     /// Clients would not accept it under the name they use.
     #[error("the certificate is for {names:?}, but the API server will ask for {wanted}")]
@@ -84,13 +82,7 @@ impl CertificateFiles {
     /// These two files, a look every 5 seconds, no CA and any name.
     #[must_use]
     pub fn new(certificate: PathBuf, key: PathBuf) -> Self {
-        Self {
-            certificate,
-            key,
-            authority: None,
-            name: None,
-            interval: Duration::from_secs(5),
-        }
+        Self { certificate, key, authority: None, name: None, interval: Duration::from_secs(5) }
     }
 
     /// Reads the files and gives them out. The returned future looks at them from then on and never ends; spawn it.
@@ -114,10 +106,7 @@ impl CertificateFiles {
             files: self,
             reports,
         };
-        files
-            .reports
-            .metrics
-            .record_certificate(files.pair.not_after);
+        files.reports.metrics.record_certificate(files.pair.not_after);
         files.report(super::now(), None);
         let certificates = Certificates {
             resolver: Arc::clone(&files.resolver),
@@ -155,22 +144,16 @@ impl CertificateFiles {
     }
 
     fn check(&self, content: &Content, now: i64) -> Result<Pair, FilesError> {
-        let pair = Pair::from_pem(&content.certificate, &content.key, now).map_err(|source| {
-            FilesError::Pair {
-                certificate: self.certificate.clone(),
-                key: self.key.clone(),
-                source,
-            }
+        let pair = Pair::from_pem(&content.certificate, &content.key, now).map_err(|source| FilesError::Pair {
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
+            source,
         })?;
         if let Some(wanted) = self.name.as_ref().filter(|wanted| !pair.is_for(wanted)) {
-            return Err(FilesError::Name {
-                wanted: wanted.clone(),
-                names: pair.names,
-            });
+            return Err(FilesError::Name { wanted: wanted.clone(), names: pair.names });
         }
         if let (Some(path), Some(authority)) = (&self.authority, &content.authority) {
-            super::pair::chain(authority)
-                .map_err(|source| FilesError::Authority(path.clone(), source))?;
+            super::pair::chain(authority).map_err(|source| FilesError::Authority(path.clone(), source))?;
             let name = self.name.as_ref().or(pair.names.first());
             if !name.is_some_and(|name| pair.verifies(authority, name, now)) {
                 return Err(FilesError::Chain(path.clone()));
@@ -181,12 +164,7 @@ impl CertificateFiles {
 }
 
 async fn read(path: &Path) -> Result<Vec<u8>, FilesError> {
-    tokio::fs::read(path)
-        .await
-        .map_err(|source| FilesError::Read {
-            path: path.to_owned(),
-            source,
-        })
+    tokio::fs::read(path).await.map_err(|source| FilesError::Read { path: path.to_owned(), source })
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -198,9 +176,7 @@ struct Content {
 
 impl Content {
     fn bundle(&self) -> Option<Arc<str>> {
-        self.authority
-            .as_ref()
-            .map(|bytes| String::from_utf8_lossy(bytes).into())
+        self.authority.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into())
     }
 }
 
@@ -243,14 +219,8 @@ impl Watched {
             },
             Err(error) => Some((0, chain(&error))),
         };
-        if let Some(trouble) = trouble
-            .as_ref()
-            .filter(|trouble| self.refused.as_ref() != Some(trouble))
-        {
-            tracing::error!(
-                error = trouble.1,
-                "the new certificate files are not used; the old certificate stays"
-            );
+        if let Some(trouble) = trouble.as_ref().filter(|trouble| self.refused.as_ref() != Some(trouble)) {
+            tracing::error!(error = trouble.1, "the new certificate files are not used; the old certificate stays");
             self.reports.metrics.record_certificate_refused();
             self.refused = Some(trouble.clone());
         }
@@ -274,18 +244,12 @@ impl Watched {
     }
 
     fn report(&self, now: i64, trouble: Option<String>) {
-        let names = self
-            .files
-            .name
-            .as_ref()
-            .map_or(self.pair.names.as_slice(), std::slice::from_ref);
+        let names = self.files.name.as_ref().map_or(self.pair.names.as_slice(), std::slice::from_ref);
         let live = self.live.borrow();
         let status = super::judge(&self.pair, names, live.as_deref(), now, &self.reports);
         let ends_soon = super::ca::is_nearly_over(self.pair.not_before, self.pair.not_after, now);
         self.reports.tell(match (status, trouble) {
-            (Status::Ok, Some(why)) => {
-                Status::Degraded(format!("new certificate files are not used: {why}"))
-            }
+            (Status::Ok, Some(why)) => Status::Degraded(format!("new certificate files are not used: {why}")),
             (Status::Ok, None) if ends_soon => Status::Degraded(format!(
                 "the certificate ends on {} and there is no new one yet",
                 timestamp(self.pair.not_after)

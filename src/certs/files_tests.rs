@@ -45,10 +45,7 @@ impl Folder {
         let mut params = rcgen::CertificateParams::new(names).unwrap();
         params.not_before = (std::time::SystemTime::now() - Duration::from_secs(3600)).into();
         params.not_after = (std::time::SystemTime::now() + days * DAY).into();
-        (
-            params.signed_by(&key, &issuer).unwrap().pem(),
-            key.serialize_pem(),
-        )
+        (params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
     }
 
     fn write(&self, certificate: &str, key: &str) {
@@ -65,9 +62,7 @@ impl Folder {
 
     async fn open(&self, files: CertificateFiles) -> Result<Certificates, FilesError> {
         let status = Arc::clone(&self.status);
-        let reports = Reports::new(Arc::clone(&self.metrics), move |now| {
-            status.lock().unwrap().push(now)
-        });
+        let reports = Reports::new(Arc::clone(&self.metrics), move |now| status.lock().unwrap().push(now));
         let (certificates, looks) = files.open(reports).await?;
         tokio::spawn(looks);
         Ok(certificates)
@@ -89,10 +84,7 @@ impl Folder {
     }
 
     async fn refused(&self) -> String {
-        match self
-            .until(|status| matches!(status, Status::Degraded(_)))
-            .await
-        {
+        match self.until(|status| matches!(status, Status::Degraded(_))).await {
             Status::Degraded(why) => why,
             other => panic!("{other:?}"),
         }
@@ -120,10 +112,7 @@ async fn a_new_pair_is_taken_and_a_bad_one_is_not() {
     folder.write(&certificate, &key);
     let certificates = folder.open(folder.files()).await.unwrap();
     let first = certificates.resolver().current();
-    assert!(
-        certificates.bundle_pem().borrow().is_none(),
-        "nobody said which CA it is"
-    );
+    assert!(certificates.bundle_pem().borrow().is_none(), "nobody said which CA it is");
 
     let (new_certificate, new_key) = folder.made(&[NAME], 90);
     // between the two writes the pair does not fit
@@ -142,21 +131,14 @@ async fn a_new_pair_is_taken_and_a_bad_one_is_not() {
         ("", "", "no BEGIN CERTIFICATE"),
     ] {
         folder.write(certificate, key);
-        folder
-            .until(|status| matches!(status, Status::Degraded(why) if why.contains(expected)))
-            .await;
+        folder.until(|status| matches!(status, Status::Degraded(why) if why.contains(expected))).await;
         assert!(Arc::ptr_eq(&second, &certificates.resolver().current()));
     }
     fs::remove_file(folder.path("tls.key")).unwrap();
-    folder
-        .until(|status| matches!(status, Status::Degraded(why) if why.contains("cannot be read")))
-        .await;
+    folder.until(|status| matches!(status, Status::Degraded(why) if why.contains("cannot be read"))).await;
     folder.write(&new_certificate, &new_key);
     folder.until(|status| *status == Status::Ok).await;
-    assert!(
-        Arc::ptr_eq(&second, &certificates.resolver().current()),
-        "what is served already is not taken again"
-    );
+    assert!(Arc::ptr_eq(&second, &certificates.resolver().current()), "what is served already is not taken again");
     assert!(folder.metric("seawall_certificate_reloads_total{result=\"success\"} 2"));
 }
 
@@ -175,9 +157,7 @@ async fn a_mistake_is_counted_once_however_long_it_stays() {
     let failed = "seawall_certificate_reloads_total{result=\"failure\"}";
     let before = folder.metrics.encode().unwrap();
     let count = |text: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(failed))
-            .map(|rest| rest.trim().parse::<u32>().unwrap())
+        text.lines().find_map(|line| line.strip_prefix(failed)).map(|rest| rest.trim().parse::<u32>().unwrap())
     };
     // a look between the two writes above may have met another mistake
     assert!(count(&before).unwrap() <= 2, "{before}");
@@ -206,57 +186,29 @@ async fn the_kubelets_swap_of_a_link_is_seen() {
         fs::rename(folder.path("..data_tmp"), folder.path("..data")).unwrap();
         changes(&certificates, &before).await;
     }
-    let refused = folder
-        .status
-        .lock()
-        .unwrap()
-        .iter()
-        .filter(|status| **status != Status::Ok)
-        .count();
+    let refused = folder.status.lock().unwrap().iter().filter(|status| **status != Status::Ok).count();
     assert_eq!(refused, 0, "a swap never looks like a mistake");
 }
 
 #[tokio::test]
 async fn what_is_wrong_at_the_start_ends_the_start() {
     let folder = Folder::new();
-    let Err(error) = folder.open(folder.files()).await else {
-        panic!("no file is there")
-    };
-    assert!(
-        matches!(&error, FilesError::Read { path, .. } if path.ends_with("tls.crt")),
-        "{error}"
-    );
+    let Err(error) = folder.open(folder.files()).await else { panic!("no file is there") };
+    assert!(matches!(&error, FilesError::Read { path, .. } if path.ends_with("tls.crt")), "{error}");
 
     let (certificate, key) = folder.made(&["elsewhere.example"], 90);
     folder.write(&certificate, &key);
-    let Err(error) = folder
-        .open(CertificateFiles {
-            name: Some(NAME.to_owned()),
-            ..folder.files()
-        })
-        .await
-    else {
+    let Err(error) = folder.open(CertificateFiles { name: Some(NAME.to_owned()), ..folder.files() }).await else {
         panic!("the name is wrong")
     };
     let text = error.to_string();
-    assert!(
-        text.contains("elsewhere.example") && text.contains(NAME),
-        "{text}"
-    );
+    assert!(text.contains("elsewhere.example") && text.contains(NAME), "{text}");
 
     let stranger = issue::authority(now(), DAY).unwrap();
-    for (authority, expected) in [
-        (&*stranger.certificate.pem, "does not verify"),
-        ("nonsense", "no usable CA"),
-    ] {
+    for (authority, expected) in [(&*stranger.certificate.pem, "does not verify"), ("nonsense", "no usable CA")] {
         fs::write(folder.path("ca.crt"), authority).unwrap();
-        let files = CertificateFiles {
-            authority: Some(folder.path("ca.crt")),
-            ..folder.files()
-        };
-        let Err(error) = folder.open(files).await else {
-            panic!("{expected}")
-        };
+        let files = CertificateFiles { authority: Some(folder.path("ca.crt")), ..folder.files() };
+        let Err(error) = folder.open(files).await else { panic!("{expected}") };
         assert!(error.to_string().contains(expected), "{error}");
     }
 }
@@ -266,10 +218,7 @@ async fn a_wildcard_counts_as_the_name() {
     let folder = Folder::new();
     let (certificate, key) = folder.made(&["*.seawall-system.svc"], 90);
     folder.write(&certificate, &key);
-    let files = CertificateFiles {
-        name: Some(NAME.to_owned()),
-        ..folder.files()
-    };
+    let files = CertificateFiles { name: Some(NAME.to_owned()), ..folder.files() };
     assert!(folder.open(files).await.is_ok());
 }
 
@@ -279,33 +228,22 @@ async fn the_ca_file_is_the_bundle_and_changes_with_the_pair() {
     let (certificate, key) = folder.made(&[NAME], 90);
     folder.write(&certificate, &key);
     fs::write(folder.path("ca.crt"), &*folder.authority.certificate.pem).unwrap();
-    let files = CertificateFiles {
-        authority: Some(folder.path("ca.crt")),
-        ..folder.files()
-    };
+    let files = CertificateFiles { authority: Some(folder.path("ca.crt")), ..folder.files() };
     let certificates = folder.open(files).await.unwrap();
     let mut bundle = certificates.bundle_pem();
-    assert_eq!(
-        bundle.borrow_and_update().as_deref(),
-        Some(&*folder.authority.certificate.pem)
-    );
+    assert_eq!(bundle.borrow_and_update().as_deref(), Some(&*folder.authority.certificate.pem));
 
     // another CA: its leaf alone is refused, with the CA file it is taken
     let first = certificates.resolver().current();
     folder.authority = issue::authority(now(), 365 * DAY).unwrap();
     let (certificate, key) = folder.made(&[NAME], 90);
     folder.write(&certificate, &key);
-    folder
-        .until(|status| matches!(status, Status::Degraded(why) if why.contains("does not verify")))
-        .await;
+    folder.until(|status| matches!(status, Status::Degraded(why) if why.contains("does not verify"))).await;
     assert!(Arc::ptr_eq(&first, &certificates.resolver().current()));
     fs::write(folder.path("ca.crt"), &*folder.authority.certificate.pem).unwrap();
     changes(&certificates, &first).await;
     assert!(bundle.has_changed().unwrap());
-    assert_eq!(
-        bundle.borrow_and_update().as_deref(),
-        Some(&*folder.authority.certificate.pem)
-    );
+    assert_eq!(bundle.borrow_and_update().as_deref(), Some(&*folder.authority.certificate.pem));
 }
 
 #[tokio::test]
@@ -314,9 +252,7 @@ async fn a_certificate_that_ends_soon_and_one_that_is_over_are_told() {
     let (certificate, key) = folder.made(&[NAME], 1);
     folder.write(&certificate, &key);
     let status = Arc::clone(&folder.status);
-    let reports = Reports::new(Arc::clone(&folder.metrics), move |now| {
-        status.lock().unwrap().push(now)
-    });
+    let reports = Reports::new(Arc::clone(&folder.metrics), move |now| status.lock().unwrap().push(now));
     let content = folder.files().read().await.unwrap();
     let pair = folder.files().check(&content, now()).unwrap();
     let mut watched = Watched {
@@ -346,9 +282,7 @@ async fn the_live_bundle_is_compared_here_too() {
     let certificates = folder.open(folder.files()).await.unwrap();
     let stranger = issue::authority(now(), DAY).unwrap();
     certificates.observe_live(vec![stranger.certificate.pem.as_bytes().to_vec()]);
-    folder
-        .until(|status| matches!(status, Status::Failed(why) if why.contains("caBundle")))
-        .await;
+    folder.until(|status| matches!(status, Status::Failed(why) if why.contains("caBundle"))).await;
     certificates.observe_live(vec![folder.authority.certificate.pem.as_bytes().to_vec()]);
     folder.until(|status| *status == Status::Ok).await;
 }

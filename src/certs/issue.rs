@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SerialNumber,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SerialNumber,
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -41,9 +41,7 @@ pub enum IssueError {
 /// The names under which one machine reaches its own server.
 #[must_use]
 pub fn local_names() -> Vec<String> {
-    ["localhost", "127.0.0.1", "::1"]
-        .map(str::to_owned)
-        .to_vec()
+    ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec()
 }
 
 /// The names of a Service. The API server asks for `<service>.<namespace>.svc`
@@ -68,22 +66,15 @@ pub fn authority(now: i64, life: Duration) -> Result<Authority, IssueError> {
     let mut params = CertificateParams::default();
     // a name of its own: two CAs of the same name in one bundle make verifiers try both keys
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::OrganizationName, "Seawall");
-    params
-        .distinguished_name
-        .push(DnType::CommonName, format!("seawall-ca-{}", short(&serial)));
+    params.distinguished_name.push(DnType::OrganizationName, "Seawall");
+    params.distinguished_name.push(DnType::CommonName, format!("seawall-ca-{}", short(&serial)));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.serial_number = Some(SerialNumber::from_slice(&serial));
     params.not_before = time(now.saturating_sub(CLOCK_SKEW_SECONDS)).into();
     params.not_after = time(now.saturating_add(seconds(life))).into();
     let certificate = params.self_signed(&key)?;
-    Ok(Authority {
-        certificate: CaCertificate::from_pem(&certificate.pem())?,
-        key: KeyPem::new(key.serialize_pem()),
-    })
+    Ok(Authority { certificate: CaCertificate::from_pem(&certificate.pem())?, key: KeyPem::new(key.serialize_pem()) })
 }
 
 /// A new serving certificate for `names`, signed by `authority`, valid for `life` from `now` (Unix seconds) on and
@@ -92,29 +83,19 @@ pub fn authority(now: i64, life: Duration) -> Result<Authority, IssueError> {
 /// # Errors
 /// [`IssueError::Name`] for a name that cannot be written, [`IssueError::Sign`] when key and certificate of the CA do not
 /// work, [`IssueError::Pair`] when the result could not be served.
-pub fn leaf(
-    authority: &Authority,
-    names: &[String],
-    now: i64,
-    life: Duration,
-) -> Result<Pair, IssueError> {
+pub fn leaf(authority: &Authority, names: &[String], now: i64, life: Duration) -> Result<Pair, IssueError> {
     let ca_key = KeyPair::from_pem(authority.key.expose())?;
     let issuer = Issuer::from_ca_cert_pem(&authority.certificate.pem, ca_key)?;
     let key = KeyPair::generate()?;
     let serial = serial()?;
     let mut params = CertificateParams::default();
     for name in names {
-        let one = CertificateParams::new([name.clone()])
-            .map_err(|source| IssueError::Name(name.clone(), source))?;
+        let one = CertificateParams::new([name.clone()]).map_err(|source| IssueError::Name(name.clone(), source))?;
         params.subject_alt_names.extend(one.subject_alt_names);
     }
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::OrganizationName, "Seawall");
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "seawall");
+    params.distinguished_name.push(DnType::OrganizationName, "Seawall");
+    params.distinguished_name.push(DnType::CommonName, "seawall");
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
@@ -129,10 +110,7 @@ pub fn leaf(
 
 fn serial() -> Result<[u8; 16], IssueError> {
     let mut serial = [0; 16];
-    provider()
-        .secure_random
-        .fill(&mut serial)
-        .map_err(|_| IssueError::Random)?;
+    provider().secure_random.fill(&mut serial).map_err(|_| IssueError::Random)?;
     // positive and without leading zeros in DER, which RFC 5280 4.1.2.2 asks for
     if let Some(first) = serial.first_mut() {
         *first = (*first & 0x7f) | 0x40;
@@ -141,11 +119,7 @@ fn serial() -> Result<[u8; 16], IssueError> {
 }
 
 fn short(serial: &[u8; 16]) -> String {
-    serial
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    serial.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn time(seconds: i64) -> SystemTime {
@@ -180,28 +154,13 @@ mod tests {
 
     #[test]
     fn a_leaf_verifies_for_its_names_against_its_own_ca_only() {
-        let (ours, other) = (
-            authority(now(), 365 * DAY).unwrap(),
-            authority(now(), 365 * DAY).unwrap(),
-        );
+        let (ours, other) = (authority(now(), 365 * DAY).unwrap(), authority(now(), 365 * DAY).unwrap());
         let names = [local_names(), service_names("seawall", "seawall-system")].concat();
         let pair = leaf(&ours, &names, now(), 2 * DAY).unwrap();
-        for name in [
-            "localhost",
-            "127.0.0.1",
-            "::1",
-            "seawall.seawall-system.svc",
-        ] {
-            assert!(
-                pair.verifies(ours.certificate.pem.as_bytes(), name, now()),
-                "{name}"
-            );
+        for name in ["localhost", "127.0.0.1", "::1", "seawall.seawall-system.svc"] {
+            assert!(pair.verifies(ours.certificate.pem.as_bytes(), name, now()), "{name}");
         }
-        assert!(!pair.verifies(
-            ours.certificate.pem.as_bytes(),
-            "other.seawall-system.svc",
-            now()
-        ));
+        assert!(!pair.verifies(ours.certificate.pem.as_bytes(), "other.seawall-system.svc", now()));
         assert!(!pair.verifies(other.certificate.pem.as_bytes(), "localhost", now()));
         let both = bundle([&other.certificate, &ours.certificate, &ours.certificate]);
         assert_eq!(both.matches("BEGIN CERTIFICATE").count(), 2);
@@ -215,19 +174,12 @@ mod tests {
         assert!(pair.not_before <= now() - CLOCK_SKEW_SECONDS);
         assert_eq!(pair.not_after, ca.certificate.info.not_after);
         assert!(pair.verifies(ca.certificate.pem.as_bytes(), "localhost", now() - 3500));
-        assert!(!pair.verifies(
-            ca.certificate.pem.as_bytes(),
-            "localhost",
-            pair.not_after + 1
-        ));
+        assert!(!pair.verifies(ca.certificate.pem.as_bytes(), "localhost", pair.not_after + 1));
     }
 
     #[test]
     fn serials_and_names_of_cas_differ() {
-        let (one, two) = (
-            authority(now(), DAY).unwrap(),
-            authority(now(), DAY).unwrap(),
-        );
+        let (one, two) = (authority(now(), DAY).unwrap(), authority(now(), DAY).unwrap());
         assert_ne!(one.certificate.info.id, two.certificate.info.id);
         let subject = |authority: &Authority| {
             let chain = super::super::pair::chain(authority.certificate.pem.as_bytes()).unwrap();

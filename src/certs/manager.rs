@@ -47,10 +47,7 @@ impl Clocks {
         wall: impl Fn() -> i64 + Send + Sync + 'static,
         monotonic: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            wall: Arc::new(wall),
-            monotonic: Arc::new(monotonic),
-        }
+        Self { wall: Arc::new(wall), monotonic: Arc::new(monotonic) }
     }
 
     /// Those of the machine.
@@ -76,11 +73,7 @@ impl SelfMade {
     /// These names, default times.
     #[must_use]
     pub fn new(names: Vec<String>) -> Self {
-        Self {
-            names,
-            timing: Timing::default(),
-            interval: Duration::from_secs(20),
-        }
+        Self { names, timing: Timing::default(), interval: Duration::from_secs(20) }
     }
 
     /// Does rounds until there is a leaf, then gives it out. The returned future does the rounds from then on and never
@@ -113,11 +106,7 @@ impl SelfMade {
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(Duration::from_secs(5));
         };
-        let certificates = Certificates {
-            resolver,
-            bundle: manager.bundle.subscribe(),
-            live: manager.live.clone(),
-        };
+        let certificates = Certificates { resolver, bundle: manager.bundle.subscribe(), live: manager.live.clone() };
         // before anybody can call `observe_live`, so that the first call wakes the loop
         let live = manager.live.subscribe();
         Ok((certificates, manager.run(live)))
@@ -210,18 +199,10 @@ impl<S: CaStore> Manager<S> {
             if let Some(state) = &state {
                 self.see(clock, state);
             }
-            let step = ca::step(
-                now,
-                clock,
-                state.as_ref(),
-                &self.sightings,
-                &self.config.timing,
-            );
+            let step = ca::step(now, clock, state.as_ref(), &self.sightings, &self.config.timing);
             let mut failed = None;
             let next = CaState::apply(step, state.as_ref(), self.known.as_ref(), || {
-                issue::authority(now, self.config.timing.ca_life)
-                    .map_err(|error| failed = Some(error))
-                    .ok()
+                issue::authority(now, self.config.timing.ca_life).map_err(|error| failed = Some(error)).ok()
             });
             if let Some(error) = failed {
                 return Err(error.into());
@@ -244,11 +225,7 @@ impl<S: CaStore> Manager<S> {
                 Err(error) => return Err(error.into()),
             }
         }
-        if self.known.is_some() {
-            Ok(())
-        } else {
-            Err(ManagerError::Busy)
-        }
+        if self.known.is_some() { Ok(()) } else { Err(ManagerError::Busy) }
     }
 
     fn see(&mut self, clock: Duration, state: &CaState) {
@@ -270,18 +247,12 @@ impl<S: CaStore> Manager<S> {
     /// Gives out the bundle: everything in the state, and what was in it not long ago.
     fn publish(&mut self, now: i64, clock: Duration, state: &CaState) {
         for certificate in state.certificates() {
-            self.held
-                .insert(certificate.info.id.clone(), (certificate.clone(), clock));
+            self.held.insert(certificate.info.id.clone(), (certificate.clone(), clock));
         }
         let hold = self.config.timing.leaf_life;
-        self.held.retain(|_, (certificate, seen)| {
-            now < certificate.info.not_after && clock.saturating_sub(*seen) < hold
-        });
-        let bundle = issue::bundle(
-            state
-                .certificates()
-                .chain(self.held.values().map(|(certificate, _)| certificate)),
-        );
+        self.held
+            .retain(|_, (certificate, seen)| now < certificate.info.not_after && clock.saturating_sub(*seen) < hold);
+        let bundle = issue::bundle(state.certificates().chain(self.held.values().map(|(certificate, _)| certificate)));
         self.bundle.send_if_modified(|published| {
             let changed = published.as_ref() != Some(&bundle);
             if changed {
@@ -294,14 +265,7 @@ impl<S: CaStore> Manager<S> {
     /// Signs and serves a new leaf if one is due.
     fn sign(&mut self, now: i64, clock: Duration, state: &CaState) -> Result<(), ManagerError> {
         let serving = self.leaf.as_ref().map(|(_, info)| info);
-        if !ca::wants_leaf(
-            now,
-            clock,
-            serving,
-            state,
-            &self.sightings,
-            &self.config.timing,
-        ) {
+        if !ca::wants_leaf(now, clock, serving, state, &self.sightings, &self.config.timing) {
             return Ok(());
         }
         let life = self.config.timing.leaf_life;
@@ -309,8 +273,7 @@ impl<S: CaStore> Manager<S> {
             .inspect_err(|_| self.reports.metrics.record_certificate_refused())?;
         let left = pair.not_after.saturating_sub(now);
         // two thirds of its life, and up to a tenth earlier so that replicas do not all sign at once
-        let renew_after =
-            Duration::from_secs(left.unsigned_abs()).mul_f64(2.0 / 3.0 - random() / 10.0);
+        let renew_after = Duration::from_secs(left.unsigned_abs()).mul_f64(2.0 / 3.0 - random() / 10.0);
         let info = LeafInfo {
             issuer: state.current.certificate.info.id.clone(),
             not_before: pair.not_before,
@@ -330,25 +293,15 @@ impl<S: CaStore> Manager<S> {
     fn report(&self, now: i64, store: Option<&ManagerError>, issue: Option<&ManagerError>) {
         if let Some(state) = &self.known {
             let end = state.current.certificate.info.not_after;
-            self.reports
-                .metrics
-                .set_certificate_end(CertificateKind::Ca, end);
+            self.reports.metrics.set_certificate_end(CertificateKind::Ca, end);
         }
         let trouble = issue.or(store).map(|error| chain(error));
         let Some((pair, _)) = &self.leaf else {
             let why = trouble.unwrap_or_else(|| "none was made yet".to_owned());
-            return self
-                .reports
-                .tell(Status::Failed(format!("no certificate: {why}")));
+            return self.reports.tell(Status::Failed(format!("no certificate: {why}")));
         };
         let live = self.live.borrow();
-        let status = super::judge(
-            pair,
-            &self.config.names,
-            live.as_deref(),
-            now,
-            &self.reports,
-        );
+        let status = super::judge(pair, &self.config.names, live.as_deref(), now, &self.reports);
         self.reports.tell(match (status, trouble) {
             (Status::Ok, Some(why)) => Status::Degraded(why),
             (status, _) => status,

@@ -32,10 +32,7 @@ impl Time {
 
     fn clocks(&self) -> Clocks {
         let (wall, monotonic, start) = (self.clone(), self.clone(), self.1);
-        Clocks::new(
-            move || wall.now(),
-            move || Duration::from_secs((monotonic.now() - start).unsigned_abs()),
-        )
+        Clocks::new(move || wall.now(), move || Duration::from_secs((monotonic.now() - start).unsigned_abs()))
     }
 }
 
@@ -57,10 +54,7 @@ struct Faulty {
 
 impl Faulty {
     fn new() -> Self {
-        Self {
-            inner: MemoryStore::default(),
-            fault: Arc::new(Mutex::new(Fault::None)),
-        }
+        Self { inner: MemoryStore::default(), fault: Arc::new(Mutex::new(Fault::None)) }
     }
 
     fn set(&self, fault: Fault) {
@@ -78,10 +72,7 @@ impl CaStore for Faulty {
     async fn read(&self) -> Result<Option<Stored<u64>>, StoreError> {
         match self.get() {
             Fault::Unreachable => Err(StoreError::Timeout("seawall-system/seawall-ca".to_owned())),
-            Fault::Corrupt => Err(StoreError::Corrupt {
-                part: "ca.crt and ca.key",
-                source: CaError::Key,
-            }),
+            Fault::Corrupt => Err(StoreError::Corrupt { part: "ca.crt and ca.key", source: CaError::Key }),
             _ => self.inner.read().await,
         }
     }
@@ -117,15 +108,8 @@ impl Replica {
             leaf_life: Duration::from_secs(2 * 86_400),
             ..Timing::default()
         };
-        let config = SelfMade {
-            timing,
-            ..SelfMade::new(vec![NAME.to_owned()])
-        };
-        Self {
-            manager: Manager::new(config, store.clone(), time.clocks(), reports),
-            status,
-            metrics,
-        }
+        let config = SelfMade { timing, ..SelfMade::new(vec![NAME.to_owned()]) };
+        Self { manager: Manager::new(config, store.clone(), time.clocks(), reports), status, metrics }
     }
 
     fn status(&self) -> Status {
@@ -133,22 +117,11 @@ impl Replica {
     }
 
     fn bundle(&self) -> Vec<u8> {
-        self.manager
-            .bundle
-            .borrow()
-            .as_ref()
-            .unwrap()
-            .as_bytes()
-            .to_vec()
+        self.manager.bundle.borrow().as_ref().unwrap().as_bytes().to_vec()
     }
 
     fn verifies(&self, bundle: &[u8], time: &Time) -> bool {
-        self.manager
-            .leaf
-            .as_ref()
-            .unwrap()
-            .0
-            .verifies(bundle, NAME, time.now())
+        self.manager.leaf.as_ref().unwrap().0.verifies(bundle, NAME, time.now())
     }
 
     fn observe(&self, bundle: &[u8]) {
@@ -164,24 +137,12 @@ impl Replica {
 async fn alone_it_serves_at_once_what_its_bundle_verifies() {
     let reports = Reports::new(Arc::new(Metrics::new()), |_| {});
     let names = issue::local_names();
-    let (certificates, rounds) = SelfMade::new(names)
-        .start(
-            MemoryStore::default(),
-            Clocks::system(),
-            reports,
-            Duration::ZERO,
-        )
-        .await
-        .unwrap();
+    let (certificates, rounds) =
+        SelfMade::new(names).start(MemoryStore::default(), Clocks::system(), reports, Duration::ZERO).await.unwrap();
     drop(rounds);
     let bundle = certificates.bundle_pem().borrow().clone().unwrap();
     let key = certificates.resolver().current();
-    let pair = Pair {
-        key,
-        not_before: 0,
-        not_after: i64::MAX,
-        names: Vec::new(),
-    };
+    let pair = Pair { key, not_before: 0, not_after: i64::MAX, names: Vec::new() };
     assert!(pair.verifies(bundle.as_bytes(), "localhost", crate::certs::now()));
 }
 
@@ -204,10 +165,7 @@ async fn months_of_renewals_without_a_gap() {
                     replica.observe(&live);
                 }
                 replica.manager.round().await.unwrap();
-                assert!(
-                    replica.verifies(&live, &time),
-                    "before the bundle is written"
-                );
+                assert!(replica.verifies(&live, &time), "before the bundle is written");
                 assert_eq!(replica.status(), Status::Ok);
                 leaves.insert(replica.manager.leaf.as_ref().unwrap().0.key.cert[0].to_vec());
                 issuers.insert(replica.issuer());
@@ -217,12 +175,7 @@ async fn months_of_renewals_without_a_gap() {
                 assert!(replica.verifies(&live, &time), "after it was written");
             }
         }
-        assert!(
-            leaves.len() > 200 && issuers.len() >= 5,
-            "{} leaves of {} CAs",
-            leaves.len(),
-            issuers.len()
-        );
+        assert!(leaves.len() > 200 && issuers.len() >= 5, "{} leaves of {} CAs", leaves.len(), issuers.len());
     }
 }
 
@@ -232,31 +185,16 @@ async fn while_the_store_is_gone_leaves_are_renewed_and_it_is_told() {
         let (store, time) = (Faulty::new(), Time::new());
         let mut replica = Replica::new(&store, &time);
         replica.manager.round().await.unwrap();
-        let (bundle, first) = (
-            replica.bundle(),
-            replica.manager.resolver.as_ref().unwrap().current(),
-        );
+        let (bundle, first) = (replica.bundle(), replica.manager.resolver.as_ref().unwrap().current());
         store.set(fault);
         for _ in 0..7 {
             time.pass(DAY);
             assert!(replica.manager.round().await.is_err());
             assert!(replica.verifies(&bundle, &time));
         }
-        assert!(!Arc::ptr_eq(
-            &first,
-            &replica.manager.resolver.as_ref().unwrap().current()
-        ));
-        let Status::Degraded(why) = replica.status() else {
-            panic!("{:?}", replica.status())
-        };
-        assert!(
-            why.contains(if fault == Fault::Corrupt {
-                "delete the Secret"
-            } else {
-                "in time"
-            }),
-            "{why}"
-        );
+        assert!(!Arc::ptr_eq(&first, &replica.manager.resolver.as_ref().unwrap().current()));
+        let Status::Degraded(why) = replica.status() else { panic!("{:?}", replica.status()) };
+        assert!(why.contains(if fault == Fault::Corrupt { "delete the Secret" } else { "in time" }), "{why}");
         store.set(Fault::None);
         replica.manager.round().await.unwrap();
         assert_eq!(replica.status(), Status::Ok);
@@ -273,15 +211,8 @@ async fn without_a_store_there_is_no_start_and_the_reason_is_the_stores() {
     ] {
         store.set(fault);
         let reports = Reports::new(Arc::new(Metrics::new()), |_| {});
-        let started = SelfMade::new(vec![NAME.to_owned()]).start(
-            store.clone(),
-            time.clocks(),
-            reports,
-            Duration::ZERO,
-        );
-        let Err(error) = started.await else {
-            panic!("started")
-        };
+        let started = SelfMade::new(vec![NAME.to_owned()]).start(store.clone(), time.clocks(), reports, Duration::ZERO);
+        let Err(error) = started.await else { panic!("started") };
         assert!(chain(&error).contains(expected), "{}", chain(&error));
     }
 }
@@ -291,12 +222,8 @@ async fn a_store_that_comes_late_is_waited_for() {
     let (store, time) = (Faulty::new(), Time::new());
     store.set(Fault::Unreachable);
     let reports = Reports::new(Arc::new(Metrics::new()), |_| {});
-    let start = SelfMade::new(vec![NAME.to_owned()]).start(
-        store.clone(),
-        time.clocks(),
-        reports,
-        Duration::from_secs(30),
-    );
+    let start =
+        SelfMade::new(vec![NAME.to_owned()]).start(store.clone(), time.clocks(), reports, Duration::from_secs(30));
     let (started, ()) = tokio::join!(start, async {
         tokio::time::sleep(Duration::from_millis(150)).await;
         store.set(Fault::None);
@@ -314,10 +241,7 @@ async fn a_write_whose_answer_is_lost_makes_no_second_ca() {
     replica.manager.round().await.unwrap();
     let stored = store.inner.read().await.unwrap().unwrap();
     assert_eq!(stored.version, 0, "written once");
-    assert_eq!(
-        stored.state.unwrap().current.certificate.info.id,
-        replica.issuer()
-    );
+    assert_eq!(stored.state.unwrap().current.certificate.info.id, replica.issuer());
 }
 
 /// `kubectl delete secret seawall-ca` is a renewal: the CA comes back, a successor is published, promoted, and no
@@ -342,23 +266,12 @@ async fn deleting_the_secret_renews_without_a_gap() {
             assert!(replica.verifies(&live, &time));
         }
         live = replicas[0].bundle();
-        assert!(
-            replicas
-                .iter()
-                .all(|replica| replica.verifies(&live, &time))
-        );
+        assert!(replicas.iter().all(|replica| replica.verifies(&live, &time)));
     }
     let state = emptied.inner.read().await.unwrap().unwrap().state.unwrap();
     assert_ne!(state.current.certificate.info.id, first, "the new CA signs");
-    assert!(
-        replicas
-            .iter()
-            .all(|replica| replica.issuer() == state.current.certificate.info.id)
-    );
-    assert!(
-        state.previous.iter().any(|old| old.info.id == first),
-        "the old one is still trusted"
-    );
+    assert!(replicas.iter().all(|replica| replica.issuer() == state.current.certificate.info.id));
+    assert!(state.previous.iter().any(|old| old.info.id == first), "the old one is still trusted");
 }
 
 /// A CA put in by hand, unknown to the replicas, must not take the trust from what is being served.
@@ -371,23 +284,12 @@ async fn a_replaced_ca_is_followed_only_when_it_is_live_and_the_old_one_stays_in
     replica.observe(&live);
     let foreign = issue::authority(time.now(), Duration::from_secs(365 * 86_400)).unwrap();
     let stored = store.inner.read().await.unwrap().unwrap();
-    let state = CaState {
-        current: foreign,
-        next: None,
-        previous: Vec::new(),
-    };
-    store
-        .inner
-        .write(&state, Some(&stored.version))
-        .await
-        .unwrap();
+    let state = CaState { current: foreign, next: None, previous: Vec::new() };
+    store.inner.write(&state, Some(&stored.version)).await.unwrap();
     time.pass(HOUR);
     replica.manager.round().await.unwrap();
     assert_eq!(replica.issuer(), first, "nobody trusts the new one yet");
-    assert!(
-        replica.verifies(&replica.bundle(), &time),
-        "the bundle still has the old one"
-    );
+    assert!(replica.verifies(&replica.bundle(), &time), "the bundle still has the old one");
     assert_eq!(CaId::of_bundle(&replica.bundle()).len(), 2);
     replica.observe(&replica.bundle());
     replica.manager.round().await.unwrap();
@@ -404,32 +306,15 @@ async fn a_live_bundle_that_does_not_fit_makes_the_replica_unready() {
     replica.manager.round().await.unwrap();
     assert_eq!(replica.status(), Status::Ok);
     let stranger = issue::authority(time.now(), Duration::from_secs(86_400)).unwrap();
-    replica.manager.live.send_replace(Some(vec![
-        replica.bundle(),
-        stranger.certificate.pem.as_bytes().to_vec(),
-    ]));
+    replica.manager.live.send_replace(Some(vec![replica.bundle(), stranger.certificate.pem.as_bytes().to_vec()]));
     replica.manager.round().await.unwrap();
-    let Status::Failed(why) = replica.status() else {
-        panic!("{:?}", replica.status())
-    };
+    let Status::Failed(why) = replica.status() else { panic!("{:?}", replica.status()) };
     assert!(why.contains(NAME) && why.contains("caBundle"), "{why}");
-    assert!(
-        replica
-            .metrics
-            .encode()
-            .unwrap()
-            .contains("seawall_certificate_in_bundle 0")
-    );
+    assert!(replica.metrics.encode().unwrap().contains("seawall_certificate_in_bundle 0"));
     replica.observe(&replica.bundle());
     replica.manager.round().await.unwrap();
     assert_eq!(replica.status(), Status::Ok);
-    assert!(
-        replica
-            .metrics
-            .encode()
-            .unwrap()
-            .contains("seawall_certificate_in_bundle 1")
-    );
+    assert!(replica.metrics.encode().unwrap().contains("seawall_certificate_in_bundle 1"));
 }
 
 #[tokio::test]
@@ -444,11 +329,7 @@ async fn a_jump_of_the_wall_clock_ends_with_a_valid_leaf() {
         replica.manager.round().await.unwrap();
         time.pass(-jump);
         replica.manager.round().await.unwrap();
-        assert_eq!(
-            replica.status(),
-            Status::Ok,
-            "after {jump} seconds and back"
-        );
+        assert_eq!(replica.status(), Status::Ok, "after {jump} seconds and back");
         assert!(replica.verifies(&replica.bundle(), &time));
     }
 }
@@ -461,19 +342,9 @@ async fn the_running_loop_reacts_to_what_was_read_back() {
         let status = Arc::clone(&status);
         move |now| *status.lock().unwrap() = Some(now)
     });
-    let config = SelfMade {
-        interval: Duration::from_secs(3600),
-        ..SelfMade::new(vec![NAME.to_owned()])
-    };
-    let (certificates, rounds) = config
-        .start(
-            MemoryStore::default(),
-            Clocks::system(),
-            reports,
-            Duration::ZERO,
-        )
-        .await
-        .unwrap();
+    let config = SelfMade { interval: Duration::from_secs(3600), ..SelfMade::new(vec![NAME.to_owned()]) };
+    let (certificates, rounds) =
+        config.start(MemoryStore::default(), Clocks::system(), reports, Duration::ZERO).await.unwrap();
     let rounds = tokio::spawn(rounds);
     assert_eq!(*status.lock().unwrap(), Some(Status::Ok));
     certificates.observe_live(vec![Vec::new()]);

@@ -94,10 +94,7 @@ pub struct Reports {
 impl Reports {
     /// `status` is called after each look at the certificate, also when nothing changed. It must not block.
     pub fn new(metrics: Arc<Metrics>, status: impl Fn(Status) + Send + Sync + 'static) -> Self {
-        Self {
-            metrics,
-            status: Arc::new(status),
-        }
+        Self { metrics, status: Arc::new(status) }
     }
 
     fn tell(&self, status: Status) {
@@ -106,24 +103,12 @@ impl Reports {
 }
 
 /// What clients would say to a certificate, at `now` and against the bundles that they really have.
-fn judge(
-    pair: &Pair,
-    names: &[String],
-    live: Option<&[Vec<u8>]>,
-    now: i64,
-    reports: &Reports,
-) -> Status {
+fn judge(pair: &Pair, names: &[String], live: Option<&[Vec<u8>]>, now: i64, reports: &Reports) -> Status {
     if now >= pair.not_after {
-        return Status::Failed(format!(
-            "the certificate ended on {}",
-            timestamp(pair.not_after)
-        ));
+        return Status::Failed(format!("the certificate ended on {}", timestamp(pair.not_after)));
     }
     if now < pair.not_before {
-        return Status::Failed(format!(
-            "the certificate begins on {}: check the clock",
-            timestamp(pair.not_before)
-        ));
+        return Status::Failed(format!("the certificate begins on {}: check the clock", timestamp(pair.not_before)));
     }
     if let (Some(live), Some(name)) = (live, names.first()) {
         let verifies = live.iter().all(|bundle| pair.verifies(bundle, name, now));
@@ -148,8 +133,6 @@ pub fn provider() -> Arc<CryptoProvider> {
 /// The wall clock in Unix seconds.
 #[must_use]
 pub fn now() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -40,22 +40,16 @@ pub enum PairError {
         source: x509_parser::nom::Err<x509_parser::error::X509Error>,
     },
     /// The key file is not PEM or holds no key in a known form.
-    #[error(
-        "the key file has no readable BEGIN PRIVATE KEY block (PKCS #8, PKCS #1 or SEC 1, without a password)"
-    )]
+    #[error("the key file has no readable BEGIN PRIVATE KEY block (PKCS #8, PKCS #1 or SEC 1, without a password)")]
     KeyPem,
     /// The key is of a kind that TLS cannot use here.
-    #[error(
-        "the key cannot be used: give an ECDSA P-256 or P-384, Ed25519 or RSA (2048 bits or more) key"
-    )]
+    #[error("the key cannot be used: give an ECDSA P-256 or P-384, Ed25519 or RSA (2048 bits or more) key")]
     Key(#[source] rustls::Error),
     /// Key and certificate do not belong together.
     #[error("the key does not belong to the certificate: were both files replaced?")]
     Mismatch(#[source] rustls::Error),
     /// There is no name that a client could check.
-    #[error(
-        "the certificate has no DNS name or IP address in its subjectAltName; the common name is not used"
-    )]
+    #[error("the certificate has no DNS name or IP address in its subjectAltName; the common name is not used")]
     NoName,
     /// The key usage forbids servers.
     #[error("the certificate is not for servers: its extendedKeyUsage lacks serverAuth")]
@@ -109,16 +103,9 @@ impl Pair {
     ///
     /// # Errors
     /// The first check of [`PairError`] that fails.
-    pub fn new(
-        chain: Vec<CertificateDer<'static>>,
-        key: PrivateKeyDer<'static>,
-        now: i64,
-    ) -> Result<Self, PairError> {
+    pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>, now: i64) -> Result<Self, PairError> {
         let facts = Facts::read(&chain)?;
-        let signing = provider()
-            .key_provider
-            .load_private_key(key)
-            .map_err(PairError::Key)?;
+        let signing = provider().key_provider.load_private_key(key).map_err(PairError::Key)?;
         let certified = CertifiedKey::new(chain, signing);
         certified.keys_match().map_err(PairError::Mismatch)?;
         if facts.names.is_empty() {
@@ -170,22 +157,15 @@ impl Pair {
             return false;
         };
         let now = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now).unwrap_or(0)));
-        verifier
-            .verify_server_cert(leaf, intermediates, &name, &[], now)
-            .is_ok()
+        verifier.verify_server_cert(leaf, intermediates, &name, &[], now).is_ok()
     }
 }
 
 /// Every certificate of a PEM text, in its order. Text between the blocks is skipped.
 pub(super) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PairError> {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(PairError::CertificatePem)?;
-    if chain.is_empty() {
-        Err(PairError::NoCertificate)
-    } else {
-        Ok(chain)
-    }
+    let chain: Vec<_> =
+        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(PairError::CertificatePem)?;
+    if chain.is_empty() { Err(PairError::NoCertificate) } else { Ok(chain) }
 }
 
 /// What the certificate of the server says of itself.
@@ -200,12 +180,8 @@ impl Facts {
     fn read(chain: &[CertificateDer<'_>]) -> Result<Self, PairError> {
         let mut facts = None;
         for (index, der) in chain.iter().enumerate() {
-            let (_, certificate) = x509_parser::parse_x509_certificate(der).map_err(|source| {
-                PairError::Certificate {
-                    position: index.saturating_add(1),
-                    source,
-                }
-            })?;
+            let (_, certificate) = x509_parser::parse_x509_certificate(der)
+                .map_err(|source| PairError::Certificate { position: index.saturating_add(1), source })?;
             if facts.is_none() {
                 facts = Some(Self::of(&certificate));
             }
@@ -219,9 +195,7 @@ impl Facts {
         Self {
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
-            names: names.map_or_else(Vec::new, |names| {
-                names.value.general_names.iter().filter_map(name).collect()
-            }),
+            names: names.map_or_else(Vec::new, |names| names.value.general_names.iter().filter_map(name).collect()),
             for_servers: usage.is_none_or(|usage| usage.value.any || usage.value.server_auth),
         }
     }
@@ -242,11 +216,7 @@ fn name(general: &GeneralName<'_>) -> Option<String> {
 
 /// For messages only; a date outside jiff's range becomes its end.
 pub(super) fn timestamp(seconds: i64) -> Timestamp {
-    Timestamp::from_second(seconds).unwrap_or(if seconds < 0 {
-        Timestamp::MIN
-    } else {
-        Timestamp::MAX
-    })
+    Timestamp::from_second(seconds).unwrap_or(if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
 #[cfg(test)]
@@ -258,8 +228,7 @@ mod tests {
 
     fn own(change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
         let key = KeyPair::generate().unwrap();
-        let mut params =
-            CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         change(&mut params);
         (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
     }
@@ -289,18 +258,11 @@ mod tests {
 
     #[test]
     fn every_usual_kind_of_key_is_taken() {
-        for algorithm in [
-            &rcgen::PKCS_ECDSA_P256_SHA256,
-            &rcgen::PKCS_ECDSA_P384_SHA384,
-            &rcgen::PKCS_ED25519,
-        ] {
+        for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519] {
             let key = KeyPair::generate_for(algorithm).unwrap();
             let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
             let certificate = params.self_signed(&key).unwrap().pem();
-            assert!(
-                read(&certificate, &key.serialize_pem()).is_ok(),
-                "{algorithm:?}"
-            );
+            assert!(read(&certificate, &key.serialize_pem()).is_ok(), "{algorithm:?}");
         }
     }
 
@@ -310,36 +272,24 @@ mod tests {
         let (_, other_key) = own(|_| {});
         let half = &certificate[..certificate.len() / 2];
         let (nameless, nameless_key) = own(|params| params.subject_alt_names.clear());
-        let (client, client_key) =
-            own(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]);
+        let (client, client_key) = own(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]);
         let (old, old_key) = own(|params| params.not_after = rcgen::date_time_ymd(2001, 1, 1));
         let (young, young_key) = own(|params| params.not_before = rcgen::date_time_ymd(3000, 1, 1));
         let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for (certificate, key, expected) in [
             (certificate.as_str(), other_key.as_str(), "does not belong"),
             (certificate.as_str(), "", "no readable BEGIN PRIVATE KEY"),
-            (
-                certificate.as_str(),
-                certificate.as_str(),
-                "no readable BEGIN PRIVATE KEY",
-            ),
+            (certificate.as_str(), certificate.as_str(), "no readable BEGIN PRIVATE KEY"),
             ("", key.as_str(), "no BEGIN CERTIFICATE"),
             (half, key.as_str(), "not valid PEM"),
             (garbage, key.as_str(), "certificate 1 of the chain"),
-            (
-                nameless.as_str(),
-                nameless_key.as_str(),
-                "no DNS name or IP address",
-            ),
+            (nameless.as_str(), nameless_key.as_str(), "no DNS name or IP address"),
             (client.as_str(), client_key.as_str(), "lacks serverAuth"),
             (old.as_str(), old_key.as_str(), "ended on 2001-01-01"),
             (young.as_str(), young_key.as_str(), "begins on 3000-01-01"),
         ] {
             let error = read(certificate, key).unwrap_err();
-            assert!(
-                error.to_string().contains(expected),
-                "{error} instead of {expected}"
-            );
+            assert!(error.to_string().contains(expected), "{error} instead of {expected}");
         }
     }
 

@@ -19,9 +19,7 @@ impl Resolver {
     /// Starts with this certificate; there is never none.
     #[must_use]
     pub fn new(first: Arc<CertifiedKey>) -> Self {
-        Self {
-            current: ArcSwap::new(first),
-        }
+        Self { current: ArcSwap::new(first) }
     }
 
     /// The next handshake gets `next`.

@@ -45,22 +45,14 @@ impl SecretStore {
     /// The Secret `name` in `namespace`; nothing is read or written yet.
     #[must_use]
     pub fn new(client: Client, namespace: &str, name: &str) -> Self {
-        Self {
-            api: Api::namespaced(client, namespace),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        }
+        Self { api: Api::namespaced(client, namespace), namespace: namespace.to_owned(), name: name.to_owned() }
     }
 
     fn full_name(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }
 
-    async fn call<T>(
-        &self,
-        verb: &'static str,
-        call: impl Future<Output = kube::Result<T>>,
-    ) -> Result<T, StoreError> {
+    async fn call<T>(&self, verb: &'static str, call: impl Future<Output = kube::Result<T>>) -> Result<T, StoreError> {
         let name = self.full_name();
         let source = match tokio::time::timeout(CALL, call).await {
             Ok(Ok(value)) => return Ok(value),
@@ -70,12 +62,8 @@ impl SecretStore {
         // 409 is AlreadyExists for a create and Conflict for an update; 404 on an update: it was deleted meanwhile
         Err(match &*source {
             kube::Error::Api(status) if status.code == 409 => StoreError::Conflict,
-            kube::Error::Api(status) if status.code == 404 && verb == "update" => {
-                StoreError::Conflict
-            }
-            kube::Error::Api(status) if status.code == 403 => {
-                StoreError::Forbidden { verb, name, source }
-            }
+            kube::Error::Api(status) if status.code == 404 && verb == "update" => StoreError::Conflict,
+            kube::Error::Api(status) if status.code == 403 => StoreError::Forbidden { verb, name, source },
             _ => StoreError::Unavailable { name, source },
         })
     }
@@ -90,10 +78,7 @@ impl CaStore for SecretStore {
             return Ok(None);
         };
         let state = parse(secret.data.as_ref())?;
-        Ok(Some(Stored {
-            state,
-            version: secret,
-        }))
+        Ok(Some(Stored { state, version: secret }))
     }
 
     async fn write(&self, state: &CaState, over: Option<&Secret>) -> Result<(), StoreError> {
@@ -102,27 +87,19 @@ impl CaStore for SecretStore {
                 name: Some(self.name.clone()),
                 labels: Some(BTreeMap::from([
                     ("app.kubernetes.io/name".to_owned(), "seawall".to_owned()),
-                    (
-                        "app.kubernetes.io/managed-by".to_owned(),
-                        "seawall".to_owned(),
-                    ),
+                    ("app.kubernetes.io/managed-by".to_owned(), "seawall".to_owned()),
                 ])),
                 ..ObjectMeta::default()
             },
             ..Secret::default()
         });
         render(state, secret.data.get_or_insert_default());
-        let parameters = PostParams {
-            field_manager: Some("seawall".to_owned()),
-            ..PostParams::default()
-        };
+        let parameters = PostParams { field_manager: Some("seawall".to_owned()), ..PostParams::default() };
         if over.is_some() {
             // the resourceVersion that was read goes with it, so a write in between is a conflict
-            self.call("update", self.api.replace(&self.name, &parameters, &secret))
-                .await?;
+            self.call("update", self.api.replace(&self.name, &parameters, &secret)).await?;
         } else {
-            self.call("create", self.api.create(&parameters, &secret))
-                .await?;
+            self.call("create", self.api.create(&parameters, &secret)).await?;
         }
         Ok(())
     }
@@ -133,10 +110,7 @@ type Data = BTreeMap<String, ByteString>;
 /// The state in a Secret's data; `None` when none of our keys is there.
 fn parse(data: Option<&Data>) -> Result<Option<CaState>, StoreError> {
     let text = |key: &str| {
-        let bytes = data
-            .and_then(|data| data.get(key))
-            .map(|bytes| bytes.0.as_slice())
-            .unwrap_or_default();
+        let bytes = data.and_then(|data| data.get(key)).map(|bytes| bytes.0.as_slice()).unwrap_or_default();
         String::from_utf8_lossy(bytes).trim().to_owned()
     };
     let authority = |part: &'static str, (certificate, key): (&str, &str)| {
@@ -149,22 +123,12 @@ fn parse(data: Option<&Data>) -> Result<Option<CaState>, StoreError> {
             .map_err(|source| StoreError::Corrupt { part, source })
     };
     let next = authority("next.crt and next.key", NEXT)?;
-    let previous =
-        CaCertificate::all_from_pem(&text(PREVIOUS)).map_err(|source| StoreError::Corrupt {
-            part: PREVIOUS,
-            source,
-        })?;
+    let previous = CaCertificate::all_from_pem(&text(PREVIOUS))
+        .map_err(|source| StoreError::Corrupt { part: PREVIOUS, source })?;
     match authority("ca.crt and ca.key", CURRENT)? {
-        Some(current) => Ok(Some(CaState {
-            current,
-            next,
-            previous,
-        })),
+        Some(current) => Ok(Some(CaState { current, next, previous })),
         None if next.is_none() && previous.is_empty() => Ok(None),
-        None => Err(StoreError::Corrupt {
-            part: "ca.crt and ca.key",
-            source: CaError::Count(0),
-        }),
+        None => Err(StoreError::Corrupt { part: "ca.crt and ca.key", source: CaError::Count(0) }),
     }
 }
 
@@ -176,12 +140,7 @@ fn render(state: &CaState, data: &mut Data) {
             None => data.remove(key),
         };
     };
-    let pair = |authority: &Authority| {
-        (
-            authority.certificate.pem.to_string(),
-            authority.key.expose().to_owned(),
-        )
-    };
+    let pair = |authority: &Authority| (authority.certificate.pem.to_string(), authority.key.expose().to_owned());
     let (certificate, key) = pair(&state.current);
     put(CURRENT.0, Some(certificate));
     put(CURRENT.1, Some(key));
@@ -189,10 +148,7 @@ fn render(state: &CaState, data: &mut Data) {
     put(NEXT.0, certificate);
     put(NEXT.1, key);
     put(PREVIOUS, Some(issue::bundle(&state.previous).to_string()));
-    put(
-        BUNDLE,
-        Some(issue::bundle(state.certificates()).to_string()),
-    );
+    put(BUNDLE, Some(issue::bundle(state.certificates()).to_string()));
 }
 
 #[cfg(test)]

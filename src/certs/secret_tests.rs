@@ -36,10 +36,7 @@ impl Api {
     fn client(&self) -> Client {
         let router = Router::new()
             .route("/api/v1/namespaces/{namespace}/secrets", post(write))
-            .route(
-                "/api/v1/namespaces/{namespace}/secrets/{name}",
-                get(read).put(write),
-            )
+            .route("/api/v1/namespaces/{namespace}/secrets/{name}", get(read).put(write))
             .with_state(self.clone());
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
             let router = router.clone();
@@ -63,9 +60,7 @@ impl Api {
         use base64::Engine as _;
         let secret = self.secret.lock().unwrap();
         let text = secret.as_ref()?["data"][key].as_str()?.to_owned();
-        let bytes = base64::engine::general_purpose::STANDARD
-            .decode(text)
-            .unwrap();
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
         Some(String::from_utf8(bytes).unwrap())
     }
 
@@ -76,39 +71,23 @@ impl Api {
     }
 }
 
-async fn read(
-    State(api): State<Api>,
-    method: Method,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Response {
-    assert_eq!(
-        (namespace.as_str(), name.as_str()),
-        ("seawall-system", "seawall-ca")
-    );
+async fn read(State(api): State<Api>, method: Method, Path((namespace, name)): Path<(String, String)>) -> Response {
+    assert_eq!((namespace.as_str(), name.as_str()), ("seawall-system", "seawall-ca"));
     if let Some(refusal) = api.refusal(&method) {
         return refusal;
     }
     let secret = api.secret.lock().unwrap();
-    secret.as_ref().map_or_else(
-        || status(404, "NotFound"),
-        |secret| axum::Json(secret).into_response(),
-    )
+    secret.as_ref().map_or_else(|| status(404, "NotFound"), |secret| axum::Json(secret).into_response())
 }
 
-async fn write(
-    State(api): State<Api>,
-    method: Method,
-    axum::Json(mut sent): axum::Json<Value>,
-) -> Response {
+async fn write(State(api): State<Api>, method: Method, axum::Json(mut sent): axum::Json<Value>) -> Response {
     if let Some(refusal) = api.refusal(&method) {
         return refusal;
     }
     let mut secret = api.secret.lock().unwrap();
     match secret.as_ref() {
         Some(_) if method == Method::POST => return status(409, "AlreadyExists"),
-        Some(there)
-            if there["metadata"]["resourceVersion"] != sent["metadata"]["resourceVersion"] =>
-        {
+        Some(there) if there["metadata"]["resourceVersion"] != sent["metadata"]["resourceVersion"] => {
             return status(409, "Conflict");
         }
         None if method == Method::PUT => return status(404, "NotFound"),
@@ -140,29 +119,13 @@ async fn what_is_written_is_read_and_the_bundle_is_beside_it() {
     api.store().write(&state, None).await.unwrap();
     let stored = api.store().read().await.unwrap().unwrap();
     assert_eq!(stored.state.as_ref(), Some(&state));
-    assert_eq!(
-        api.data("ca-bundle.crt")
-            .unwrap()
-            .matches("BEGIN CERTIFICATE")
-            .count(),
-        4
-    );
+    assert_eq!(api.data("ca-bundle.crt").unwrap().matches("BEGIN CERTIFICATE").count(), 4);
     assert_eq!(api.data("ca.crt").unwrap(), *state.current.certificate.pem);
 
     // what is gone from the state is gone from the Secret
-    let alone = CaState {
-        next: None,
-        previous: Vec::new(),
-        ..state
-    };
-    api.store()
-        .write(&alone, Some(&stored.version))
-        .await
-        .unwrap();
-    assert_eq!(
-        api.store().read().await.unwrap().unwrap().state,
-        Some(alone)
-    );
+    let alone = CaState { next: None, previous: Vec::new(), ..state };
+    api.store().write(&alone, Some(&stored.version)).await.unwrap();
+    assert_eq!(api.store().read().await.unwrap().unwrap().state, Some(alone));
     assert!(api.data("next.key").is_none() && api.data("previous.crt").is_none());
 }
 
@@ -172,27 +135,12 @@ async fn every_way_of_being_second_is_a_conflict() {
     let store = api.store();
     store.write(&full(), None).await.unwrap();
     let first = store.read().await.unwrap().unwrap().version;
-    assert!(
-        matches!(store.write(&full(), None).await, Err(StoreError::Conflict)),
-        "AlreadyExists"
-    );
+    assert!(matches!(store.write(&full(), None).await, Err(StoreError::Conflict)), "AlreadyExists");
     store.write(&full(), Some(&first)).await.unwrap();
-    assert!(
-        matches!(
-            store.write(&full(), Some(&first)).await,
-            Err(StoreError::Conflict)
-        ),
-        "old version"
-    );
+    assert!(matches!(store.write(&full(), Some(&first)).await, Err(StoreError::Conflict)), "old version");
     let second = store.read().await.unwrap().unwrap().version;
     *api.secret.lock().unwrap() = None;
-    assert!(
-        matches!(
-            store.write(&full(), Some(&second)).await,
-            Err(StoreError::Conflict)
-        ),
-        "deleted meanwhile"
-    );
+    assert!(matches!(store.write(&full(), Some(&second)).await, Err(StoreError::Conflict)), "deleted meanwhile");
 }
 
 #[tokio::test]
@@ -206,35 +154,18 @@ async fn an_empty_secret_made_beforehand_is_filled_and_foreign_things_stay() {
     let stored = api.store().read().await.unwrap().unwrap();
     assert!(stored.state.is_none());
     let state = full();
-    api.store()
-        .write(&state, Some(&stored.version))
-        .await
-        .unwrap();
-    assert_eq!(
-        api.store().read().await.unwrap().unwrap().state,
-        Some(state)
-    );
+    api.store().write(&state, Some(&stored.version)).await.unwrap();
+    assert_eq!(api.store().read().await.unwrap().unwrap().state, Some(state));
     assert_eq!(api.data("theirs").as_deref(), Some("hello"));
-    assert_eq!(
-        api.secret.lock().unwrap().as_ref().unwrap()["metadata"]["labels"]["team"],
-        "platform"
-    );
+    assert_eq!(api.secret.lock().unwrap().as_ref().unwrap()["metadata"]["labels"]["team"], "platform");
 }
 
 #[tokio::test]
 async fn damage_is_named_and_never_quotes_a_key() {
     for (key, value, part) in [
         ("ca.crt", "", "ca.crt and ca.key"),
-        (
-            "ca.key",
-            "-----BEGIN PRIVATE KEY----- SECRETSECRET",
-            "ca.crt and ca.key",
-        ),
-        (
-            "next.crt",
-            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-            "next.crt and next.key",
-        ),
+        ("ca.key", "-----BEGIN PRIVATE KEY----- SECRETSECRET", "ca.crt and ca.key"),
+        ("next.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "next.crt and next.key"),
         ("previous.crt", "no certificate", "previous.crt"),
     ] {
         let api = Api::default();
@@ -243,25 +174,15 @@ async fn damage_is_named_and_never_quotes_a_key() {
         let error = api.store().read().await.unwrap_err();
         let text = crate::certs::manager::chain(&error);
         assert!(matches!(error, StoreError::Corrupt { .. }), "{text}");
-        assert!(
-            text.contains(part) && text.contains("delete the Secret"),
-            "{text}"
-        );
-        assert!(
-            !text.contains("SECRETSECRET") && !format!("{error:?}").contains("SECRETSECRET"),
-            "{text}"
-        );
+        assert!(text.contains(part) && text.contains("delete the Secret"), "{text}");
+        assert!(!text.contains("SECRETSECRET") && !format!("{error:?}").contains("SECRETSECRET"), "{text}");
     }
 }
 
 #[tokio::test]
 async fn a_missing_permission_says_which() {
     let api = Api::default();
-    for (method, verb) in [
-        (Method::GET, "get"),
-        (Method::POST, "create"),
-        (Method::PUT, "update"),
-    ] {
+    for (method, verb) in [(Method::GET, "get"), (Method::POST, "create"), (Method::PUT, "update")] {
         *api.refuses.lock().unwrap() = None;
         *api.secret.lock().unwrap() = None;
         api.store().write(&full(), None).await.unwrap();
@@ -270,22 +191,13 @@ async fn a_missing_permission_says_which() {
         let error = match verb {
             "get" => api.store().read().await.map(drop).unwrap_err(),
             "create" => api.store().write(&full(), None).await.unwrap_err(),
-            _ => api
-                .store()
-                .write(&full(), Some(&version))
-                .await
-                .unwrap_err(),
+            _ => api.store().write(&full(), Some(&version)).await.unwrap_err(),
         };
         assert!(matches!(error, StoreError::Forbidden { .. }), "{error}");
-        assert!(error.to_string().contains(&format!(
-            "not allowed to {verb} the Secret seawall-system/seawall-ca"
-        )));
+        assert!(error.to_string().contains(&format!("not allowed to {verb} the Secret seawall-system/seawall-ca")));
     }
     *api.refuses.lock().unwrap() = Some((Method::GET, 500));
-    assert!(matches!(
-        api.store().read().await,
-        Err(StoreError::Unavailable { .. })
-    ));
+    assert!(matches!(api.store().read().await, Err(StoreError::Unavailable { .. })));
 }
 
 /// 40 replicas that start at once agree on one CA, with few calls each.
@@ -306,10 +218,7 @@ async fn many_replicas_starting_at_once_share_one_ca() {
     assert_eq!(bundle.matches("BEGIN CERTIFICATE").count(), 1);
     for replica in replicas {
         let (certificates, _) = replica.unwrap();
-        assert_eq!(
-            certificates.bundle_pem().borrow().as_deref(),
-            Some(bundle.as_str())
-        );
+        assert_eq!(certificates.bundle_pem().borrow().as_deref(), Some(bundle.as_str()));
     }
     let calls = api.calls.load(Ordering::SeqCst);
     assert!(calls <= 40 * 3, "{calls} calls");

@@ -64,9 +64,7 @@ pub trait CaStore: Send + Sync + 'static {
     type Version: Clone + Send + Sync;
 
     /// What is stored now; `None` when nothing is.
-    fn read(
-        &self,
-    ) -> impl Future<Output = Result<Option<Stored<Self::Version>>, StoreError>> + Send;
+    fn read(&self) -> impl Future<Output = Result<Option<Stored<Self::Version>>, StoreError>> + Send;
 
     /// Writes if `over` is still what is stored (`None`: if nothing is), or fails with [`StoreError::Conflict`].
     fn write(
@@ -85,10 +83,7 @@ impl CaStore for MemoryStore {
 
     async fn read(&self) -> Result<Option<Stored<u64>>, StoreError> {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(held.as_ref().map(|(state, version)| Stored {
-            state: Some(state.clone()),
-            version: *version,
-        }))
+        Ok(held.as_ref().map(|(state, version)| Stored { state: Some(state.clone()), version: *version }))
     }
 
     async fn write(&self, state: &CaState, over: Option<&u64>) -> Result<(), StoreError> {
@@ -97,10 +92,7 @@ impl CaStore for MemoryStore {
         if version != over.copied() {
             return Err(StoreError::Conflict);
         }
-        *held = Some((
-            state.clone(),
-            version.map_or(0, |version| version.wrapping_add(1)),
-        ));
+        *held = Some((state.clone(), version.map_or(0, |version| version.wrapping_add(1))));
         Ok(())
     }
 }
@@ -116,22 +108,12 @@ mod tests {
     async fn memory_refuses_a_write_over_another() {
         let store = MemoryStore::default();
         let current = issue::authority(now(), Duration::from_secs(60)).unwrap();
-        let state = CaState {
-            current,
-            next: None,
-            previous: Vec::new(),
-        };
+        let state = CaState { current, next: None, previous: Vec::new() };
         assert!(store.read().await.unwrap().is_none());
         store.write(&state, None).await.unwrap();
-        assert!(matches!(
-            store.write(&state, None).await,
-            Err(StoreError::Conflict)
-        ));
+        assert!(matches!(store.write(&state, None).await, Err(StoreError::Conflict)));
         let version = store.read().await.unwrap().unwrap().version;
         store.write(&state, Some(&version)).await.unwrap();
-        assert!(matches!(
-            store.write(&state, Some(&version)).await,
-            Err(StoreError::Conflict)
-        ));
+        assert!(matches!(store.write(&state, Some(&version)).await, Err(StoreError::Conflict)));
     }
 }

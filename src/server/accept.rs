@@ -80,13 +80,7 @@ pub(super) struct Shared {
 
 /// Serves until the way down has been walked. Connections never outlive the returned future.
 pub(super) async fn run(endpoint: Endpoint, shutdown: Shutdown, metrics: Arc<Metrics>) -> Ended {
-    let Endpoint {
-        name,
-        listener,
-        tls,
-        router,
-        limits,
-    } = endpoint;
+    let Endpoint { name, listener, tls, router, limits } = endpoint;
     let shared = Arc::new(Shared {
         name,
         tls: tls.map(tokio_rustls::TlsAcceptor::from),
@@ -125,22 +119,13 @@ pub(super) async fn run(endpoint: Endpoint, shutdown: Shutdown, metrics: Arc<Met
         () = tokio::time::sleep_until(bound) => tasks.len(),
     };
     if cut > 0 {
-        tracing::warn!(
-            listener = name,
-            cut,
-            "requests were still running when the time to end was over"
-        );
+        tracing::warn!(listener = name, cut, "requests were still running when the time to end was over");
     }
     Ended::Drained { cut }
 }
 
 /// Accepts for ever.
-async fn accept_all(
-    listener: &TcpListener,
-    shared: &Arc<Shared>,
-    places: &Arc<Semaphore>,
-    tasks: &TaskTracker,
-) {
+async fn accept_all(listener: &TcpListener, shared: &Arc<Shared>, places: &Arc<Semaphore>, tasks: &TaskTracker) {
     let mut errors = Backoff::default();
     loop {
         // no place: leave the rest in the kernel's backlog, where waiting costs us nothing
@@ -214,19 +199,13 @@ impl Seat {
         let count = peers.entry(address).or_insert(0);
         shared.metrics.connection_opened(shared.name);
         if *count >= shared.limits.connections_per_peer {
-            shared
-                .metrics
-                .connection_closed(shared.name, ConnectionEnd::PeerLimit);
+            shared.metrics.connection_closed(shared.name, ConnectionEnd::PeerLimit);
             tracing::debug!(listener = shared.name, peer = %address, "peer has too many connections");
             return None;
         }
         *count += 1;
         // `Error` stays only if the task dies before it can say better
-        Some(Self {
-            shared: Arc::clone(shared),
-            peer: address,
-            end: ConnectionEnd::Error,
-        })
+        Some(Self { shared: Arc::clone(shared), peer: address, end: ConnectionEnd::Error })
     }
 
     fn leave(mut self, end: ConnectionEnd) {
@@ -236,20 +215,14 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut peers = self
-            .shared
-            .peers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut peers = self.shared.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = peers.get_mut(&self.peer) {
             *count = count.saturating_sub(1);
             if *count == 0 {
                 peers.remove(&self.peer);
             }
         }
-        self.shared
-            .metrics
-            .connection_closed(self.shared.name, self.end);
+        self.shared.metrics.connection_closed(self.shared.name, self.end);
     }
 }
 
@@ -271,9 +244,7 @@ mod tests {
 
     #[test]
     fn running_out_of_files_is_not_the_fault_of_one_connection() {
-        assert!(is_of_one_connection(
-            &io::ErrorKind::ConnectionAborted.into()
-        ));
+        assert!(is_of_one_connection(&io::ErrorKind::ConnectionAborted.into()));
         // EMFILE and ENFILE, errno 24 and 23 on Linux
         assert!(!is_of_one_connection(&io::Error::from_raw_os_error(24)));
         assert!(!is_of_one_connection(&io::Error::from_raw_os_error(23)));

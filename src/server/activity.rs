@@ -57,11 +57,7 @@ pub(super) struct Activity {
 impl Activity {
     pub(super) fn new(protocol: Protocol, limits: Limits) -> Arc<Self> {
         let doing = Mutex::new(Doing::Idle(Instant::now()));
-        Arc::new(Self {
-            protocol,
-            limits,
-            doing,
-        })
+        Arc::new(Self { protocol, limits, doing })
     }
 
     /// Bytes came in. With HTTP/1 and no request running, they begin a header.
@@ -100,9 +96,7 @@ impl Activity {
             // a connection on which nothing moves at all
             Doing::Requests(count, _) if count > 1 => Doing::Requests(count - 1, now),
             // hyper flushes after it has dropped the body; with HTTP/2 that may have been on another thread and before
-            Doing::Requests(_, since) if self.protocol == Protocol::Http1 => {
-                Doing::Answering(since)
-            }
+            Doing::Requests(_, since) if self.protocol == Protocol::Http1 => Doing::Answering(since),
             _ => Doing::Idle(now),
         };
     }
@@ -114,12 +108,7 @@ impl Activity {
     }
 
     /// What to do at `now`, when the stopping phase began at `stopping`.
-    pub(super) fn verdict(
-        &self,
-        now: Instant,
-        drain: &DrainConfig,
-        stopping: Option<Instant>,
-    ) -> Verdict {
+    pub(super) fn verdict(&self, now: Instant, drain: &DrainConfig, stopping: Option<Instant>) -> Verdict {
         let doing = self.doing.lock().unwrap_or_else(PoisonError::into_inner);
         let (deadline, overdue) = match *doing {
             Doing::Idle(since) => {
@@ -133,10 +122,7 @@ impl Activity {
                     _ => (idle, Verdict::Close(ConnectionEnd::IdleTimeout)),
                 }
             }
-            Doing::Header(since) => (
-                since + self.limits.header,
-                Verdict::Cut(ConnectionEnd::HeaderTimeout),
-            ),
+            Doing::Header(since) => (since + self.limits.header, Verdict::Cut(ConnectionEnd::HeaderTimeout)),
             Doing::Requests(_, since) | Doing::Answering(since) => {
                 if stopping.is_some() && self.protocol == Protocol::Http2 {
                     return Verdict::Close(ConnectionEnd::Drained);
@@ -146,11 +132,7 @@ impl Activity {
                 (since + limit, Verdict::Cut(ConnectionEnd::RequestTimeout))
             }
         };
-        if now >= deadline {
-            overdue
-        } else {
-            Verdict::GoOn(deadline)
-        }
+        if now >= deadline { overdue } else { Verdict::GoOn(deadline) }
     }
 }
 
@@ -188,10 +170,7 @@ mod tests {
     fn idle_connections_outlive_the_api_servers_90_seconds() {
         let activity = Activity::new(Protocol::Http1, Limits::default());
         assert!(matches!(running(&activity, 119), Verdict::GoOn(_)));
-        assert_eq!(
-            running(&activity, 121),
-            Verdict::Close(ConnectionEnd::IdleTimeout)
-        );
+        assert_eq!(running(&activity, 121), Verdict::Close(ConnectionEnd::IdleTimeout));
     }
 
     #[test]
@@ -206,16 +185,10 @@ mod tests {
             Verdict::Cut(ConnectionEnd::HeaderTimeout)
         );
         let request = activity.request();
-        assert!(
-            matches!(running(&activity, 11), Verdict::GoOn(_)),
-            "the header is there"
-        );
+        assert!(matches!(running(&activity, 11), Verdict::GoOn(_)), "the header is there");
         drop(request);
         activity.flushed();
-        assert!(
-            matches!(running(&activity, 119), Verdict::GoOn(_)),
-            "idle again"
-        );
+        assert!(matches!(running(&activity, 119), Verdict::GoOn(_)), "idle again");
     }
 
     #[test]
@@ -234,10 +207,7 @@ mod tests {
         drop(activity.request());
         let bound = (limits.request + limits.header).as_secs();
         assert!(matches!(running(&activity, bound - 1), Verdict::GoOn(_)));
-        assert_eq!(
-            running(&activity, bound + 1),
-            Verdict::Cut(ConnectionEnd::RequestTimeout)
-        );
+        assert_eq!(running(&activity, bound + 1), Verdict::Cut(ConnectionEnd::RequestTimeout));
     }
 
     #[test]
@@ -248,15 +218,9 @@ mod tests {
         assert!(matches!(ask(&one, 79), Verdict::GoOn(_)));
         assert_eq!(ask(&one, 81), Verdict::Close(ConnectionEnd::Drained));
         one.bytes();
-        assert!(
-            matches!(ask(&one, 9), Verdict::GoOn(_)),
-            "a request that is arriving is not dropped"
-        );
+        assert!(matches!(ask(&one, 9), Verdict::GoOn(_)), "a request that is arriving is not dropped");
         let request = one.request();
-        assert!(
-            matches!(ask(&one, 30), Verdict::GoOn(_)),
-            "nor one that runs"
-        );
+        assert!(matches!(ask(&one, 30), Verdict::GoOn(_)), "nor one that runs");
         drop(request);
 
         let two = Activity::new(Protocol::Http2, Limits::default());

@@ -37,11 +37,7 @@ const FAREWELL: std::time::Duration = std::time::Duration::from_secs(5);
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
 /// Serves one connection and says what ended it.
-pub(super) async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    shared: &Arc<Shared>,
-) -> ConnectionEnd {
+pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) -> ConnectionEnd {
     accept::no_delay(&stream);
     let Some(acceptor) = &shared.tls else {
         return drive(stream, Protocol::Http1, peer, shared).await;
@@ -72,20 +68,12 @@ pub(super) async fn serve(
 }
 
 fn classify(error: &io::Error) -> HandshakeFailure {
-    use AlertDescription::{
-        BadCertificate, CertificateExpired, CertificateUnknown, UnknownCA, UnsupportedCertificate,
-    };
-    let tls = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    use AlertDescription::{BadCertificate, CertificateExpired, CertificateUnknown, UnknownCA, UnsupportedCertificate};
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match tls {
         // what Go (BadCertificate for every verification error), rustls and OpenSSL send
         Some(rustls::Error::AlertReceived(
-            BadCertificate
-            | CertificateExpired
-            | CertificateUnknown
-            | UnknownCA
-            | UnsupportedCertificate,
+            BadCertificate | CertificateExpired | CertificateUnknown | UnknownCA | UnsupportedCertificate,
         )) => HandshakeFailure::CertificateRefused,
         Some(_) => HandshakeFailure::Protocol,
         None => HandshakeFailure::Transport,
@@ -99,9 +87,7 @@ fn report_handshake(peer: SocketAddr, reason: HandshakeFailure, error: &io::Erro
         tracing::debug!(%peer, %error, reason = reason.as_str(), "TLS handshake failed");
         return;
     }
-    let minute = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs() / 60);
+    let minute = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 60);
     if LAST_WARNING.swap(minute, Ordering::Relaxed) != minute {
         tracing::warn!(
             %peer,
@@ -113,12 +99,7 @@ fn report_handshake(peer: SocketAddr, reason: HandshakeFailure, error: &io::Erro
 }
 
 /// Speaks HTTP on a connection, under the clocks of [`Activity`].
-async fn drive<S>(
-    stream: S,
-    protocol: Protocol,
-    peer: SocketAddr,
-    shared: &Arc<Shared>,
-) -> ConnectionEnd
+async fn drive<S>(stream: S, protocol: Protocol, peer: SocketAddr, shared: &Arc<Shared>) -> ConnectionEnd
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -133,18 +114,12 @@ where
     });
     let mut builder = Builder::new(TokioExecutor::new());
     // no clock for hyper, see `activity`
-    builder
-        .http1()
-        .header_read_timeout(None)
-        .max_buf_size(MAX_HEADER_BYTES);
+    builder.http1().header_read_timeout(None).max_buf_size(MAX_HEADER_BYTES);
     let builder = match protocol {
         Protocol::Http1 => builder.http1_only(),
         Protocol::Http2 => builder.http2_only(),
     };
-    let io = TokioIo::new(Watched {
-        inner: stream,
-        activity: Arc::clone(&activity),
-    });
+    let io = TokioIo::new(Watched { inner: stream, activity: Arc::clone(&activity) });
     let mut connection = pin!(builder.serve_connection(io, service));
 
     let mut draining = pin!(shared.shutdown.reached(Phase::Stopping));
@@ -205,11 +180,7 @@ where
 
 /// Requests that run on an HTTP/2 connection keep their time after the GOAWAY.
 fn farewell(activity: &Activity, shared: &Shared) -> std::time::Duration {
-    if activity.is_busy() {
-        shared.limits.request.max(FAREWELL)
-    } else {
-        FAREWELL
-    }
+    if activity.is_busy() { shared.limits.request.max(FAREWELL) } else { FAREWELL }
 }
 
 /// One request: within its time, panics kept to itself, and with `Connection: close` on the way down.
@@ -232,30 +203,20 @@ async fn answer(
             shared.metrics.record_panic();
             (StatusCode::INTERNAL_SERVER_ERROR, "internal error\n").into_response()
         }
-        Err(_) => closing(
-            (StatusCode::REQUEST_TIMEOUT, "the request took too long\n"),
-            version,
-        ),
+        Err(_) => closing((StatusCode::REQUEST_TIMEOUT, "the request took too long\n"), version),
     };
     // asked after the handler: a request that began before the signal must also send its client elsewhere
     if version < Version::HTTP_2 && shared.shutdown.phase() >= Phase::Draining {
-        response
-            .headers_mut()
-            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|inner| Answer {
-        inner,
-        _guard: guard,
-    })
+    response.map(|inner| Answer { inner, _guard: guard })
 }
 
 /// The rest of a body that took too long is not waited for.
 fn closing(response: impl IntoResponse, version: Version) -> Response<Body> {
     let mut response = response.into_response();
     if version < Version::HTTP_2 {
-        response
-            .headers_mut()
-            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
@@ -308,11 +269,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(context, bytes)
     }
 

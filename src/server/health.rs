@@ -73,10 +73,7 @@ impl Readiness {
 
     /// Sets a condition. A change between ok, degraded and failed is logged; a new detail alone is not.
     pub fn set(&self, name: &'static str, condition: Condition) {
-        let mut conditions = self
-            .conditions
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut conditions = self.conditions.write().unwrap_or_else(PoisonError::into_inner);
         let previous = conditions.get(name);
         if previous.is_some_and(|(old, _)| *old == condition) {
             return;
@@ -110,32 +107,21 @@ impl Readiness {
     /// The state of one condition; `None` if nobody has ever set it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Condition> {
-        let conditions = self
-            .conditions
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let conditions = self.conditions.read().unwrap_or_else(PoisonError::into_inner);
         conditions.get(name).map(|(condition, _)| condition.clone())
     }
 
     /// Whether no condition is failed.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        let conditions = self
-            .conditions
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        !conditions
-            .values()
-            .any(|(condition, _)| matches!(condition, Condition::Failed(_)))
+        let conditions = self.conditions.read().unwrap_or_else(PoisonError::into_inner);
+        !conditions.values().any(|(condition, _)| matches!(condition, Condition::Failed(_)))
     }
 
     /// Everything, as `/readyz` shows it.
     #[must_use]
     pub fn report(&self) -> Report {
-        let conditions = self
-            .conditions
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let conditions = self.conditions.read().unwrap_or_else(PoisonError::into_inner);
         let checks: Vec<Check> = conditions
             .iter()
             .map(|(name, (condition, since))| Check {
@@ -206,17 +192,11 @@ mod tests {
     #[test]
     fn degraded_keeps_the_traffic_and_tells() {
         let readiness = Readiness::expecting(&[POLICIES]);
-        readiness.set(
-            POLICIES,
-            Condition::Degraded("the set of 10:00 does not compile".to_owned()),
-        );
+        readiness.set(POLICIES, Condition::Degraded("the set of 10:00 does not compile".to_owned()));
         let report = readiness.report();
         assert!(readiness.is_ready() && report.is_ready());
         assert_eq!(report.status, "degraded");
-        assert_eq!(
-            report.checks[0].detail.as_deref(),
-            Some("the set of 10:00 does not compile")
-        );
+        assert_eq!(report.checks[0].detail.as_deref(), Some("the set of 10:00 does not compile"));
         readiness.set(SHUTDOWN, Condition::Failed("terminating".to_owned()));
         assert_eq!(readiness.report().status, "failed");
     }
@@ -229,10 +209,7 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_millis(5));
         readiness.set(CONTEXT, Condition::Failed("2 of 3 synced".to_owned()));
         assert_eq!(readiness.report().checks[0].since, first);
-        assert_eq!(
-            readiness.get(CONTEXT),
-            Some(Condition::Failed("2 of 3 synced".to_owned()))
-        );
+        assert_eq!(readiness.get(CONTEXT), Some(Condition::Failed("2 of 3 synced".to_owned())));
         readiness.set(CONTEXT, Condition::Ok);
         assert!(readiness.report().checks[0].since > first);
     }

@@ -10,8 +10,11 @@
 
 mod accept;
 mod activity;
+pub mod answer;
 mod connection;
+pub mod handlers;
 pub mod health;
+pub mod policies;
 pub mod router;
 pub mod shutdown;
 pub mod tls;
@@ -34,9 +37,7 @@ use crate::telemetry::Metrics;
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// A port cannot be opened.
-    #[error(
-        "cannot listen on {address} ({port}): is another process using it, or may this user not open it?"
-    )]
+    #[error("cannot listen on {address} ({port}): is another process using it, or may this user not open it?")]
     Bind {
         /// Which of the two ports.
         port: &'static str,
@@ -79,20 +80,11 @@ impl Server {
     ///
     /// # Errors
     /// [`ServerError::Bind`] with the port that could not be opened.
-    pub async fn bind(
-        config: ServerConfig,
-        resolver: Arc<dyn ResolvesServerCert>,
-    ) -> Result<Self, ServerError> {
+    pub async fn bind(config: ServerConfig, resolver: Arc<dyn ResolvesServerCert>) -> Result<Self, ServerError> {
         let tls = tls::server_config(resolver)?;
         let (admission, admission_address) = listen("admission", config.admission).await?;
         let (admin, admin_address) = listen("admin", config.admin).await?;
-        Ok(Self {
-            admission,
-            admin,
-            addresses: (admission_address, admin_address),
-            tls,
-            limits: config.limits,
-        })
+        Ok(Self { admission, admin, addresses: (admission_address, admin_address), tls, limits: config.limits })
     }
 
     /// The address of the admission port.
@@ -119,13 +111,7 @@ impl Server {
         readiness: Readiness,
         metrics: Arc<Metrics>,
     ) -> Ended {
-        let Self {
-            admission: admission_listener,
-            admin: admin_listener,
-            addresses: _,
-            tls,
-            limits,
-        } = self;
+        let Self { admission: admission_listener, admin: admin_listener, addresses: _, tls, limits } = self;
         let admission = accept::run(
             accept::Endpoint {
                 name: "admission",
@@ -144,11 +130,7 @@ impl Server {
                 listener: admin_listener,
                 tls: None,
                 router: admin,
-                limits: Limits {
-                    connections: 100,
-                    connections_per_peer: 50,
-                    ..Limits::default()
-                },
+                limits: Limits { connections: 100, connections_per_peer: 50, ..Limits::default() },
             },
             Shutdown::new(DrainConfig::default()),
             metrics,
@@ -161,15 +143,8 @@ impl Server {
     }
 }
 
-async fn listen(
-    port: &'static str,
-    address: SocketAddr,
-) -> Result<(TcpListener, SocketAddr), ServerError> {
-    let error = |source| ServerError::Bind {
-        port,
-        address,
-        source,
-    };
+async fn listen(port: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let error = |source| ServerError::Bind { port, address, source };
     let listener = TcpListener::bind(address).await.map_err(error)?;
     let local = listener.local_addr().map_err(error)?;
     Ok((listener, local))

@@ -38,11 +38,7 @@ async fn healthz() -> &'static str {
 /// 200 or 503, with every condition either way.
 async fn readyz(State(admin): State<Admin>) -> Response {
     let report = admin.readiness.report();
-    let status = if report.is_ready() {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if report.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(report)).into_response()
 }
 
@@ -70,10 +66,7 @@ mod tests {
         let request = Request::get(path).body(Body::empty()).unwrap();
         let response = router.clone().oneshot(request).await.unwrap();
         let status = response.status();
-        let kind = response.headers()[header::CONTENT_TYPE]
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let kind = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, kind, String::from_utf8(body.to_vec()).unwrap())
     }
@@ -95,8 +88,7 @@ mod tests {
 
     #[tokio::test]
     async fn metrics_are_openmetrics() {
-        let (status, kind, body) =
-            ask(&admin(Readiness::default(), Arc::default()), "/metrics").await;
+        let (status, kind, body) = ask(&admin(Readiness::default(), Arc::default()), "/metrics").await;
         assert_eq!(status, StatusCode::OK);
         assert_eq!(kind, CONTENT_TYPE);
         assert!(body.ends_with("# EOF\n"));

@@ -33,11 +33,7 @@ pub struct DrainConfig {
 
 impl Default for DrainConfig {
     fn default() -> Self {
-        Self {
-            drain: Duration::from_secs(15),
-            linger: Duration::from_secs(80),
-            in_flight: Duration::from_secs(30),
-        }
+        Self { drain: Duration::from_secs(15), linger: Duration::from_secs(80), in_flight: Duration::from_secs(30) }
     }
 }
 
@@ -85,10 +81,7 @@ impl Shutdown {
     /// A handle in [`Phase::Running`].
     #[must_use]
     pub fn new(config: DrainConfig) -> Self {
-        Self {
-            phase: Arc::new(watch::Sender::new(Phase::Running)),
-            config,
-        }
+        Self { phase: Arc::new(watch::Sender::new(Phase::Running)), config }
     }
 
     /// The times it works with.
@@ -106,11 +99,7 @@ impl Shutdown {
     /// What a termination signal does: the first starts the way down, any further one aborts.
     pub fn signal(&self) {
         let aborts = self.phase() >= Phase::Draining;
-        self.advance(if aborts {
-            Phase::Aborted
-        } else {
-            Phase::Draining
-        });
+        self.advance(if aborts { Phase::Aborted } else { Phase::Draining });
     }
 
     /// Waits until at least this phase is reached.
@@ -179,11 +168,7 @@ mod tests {
     use super::*;
 
     fn quick() -> DrainConfig {
-        DrainConfig {
-            drain: Duration::from_millis(30),
-            linger: Duration::ZERO,
-            in_flight: Duration::ZERO,
-        }
+        DrainConfig { drain: Duration::from_millis(30), linger: Duration::ZERO, in_flight: Duration::ZERO }
     }
 
     #[tokio::test]
@@ -204,17 +189,12 @@ mod tests {
 
     #[tokio::test]
     async fn the_second_signal_aborts_and_nothing_goes_back() {
-        let shutdown = Shutdown::new(DrainConfig {
-            drain: Duration::from_secs(60),
-            ..quick()
-        });
+        let shutdown = Shutdown::new(DrainConfig { drain: Duration::from_secs(60), ..quick() });
         shutdown.signal();
         shutdown.signal();
         assert_eq!(shutdown.phase(), Phase::Aborted);
         // walking on an aborted handle returns at once and does not return to an earlier phase
-        tokio::time::timeout(Duration::from_secs(5), shutdown.walk(&Readiness::default()))
-            .await
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(5), shutdown.walk(&Readiness::default())).await.unwrap();
         shutdown.signal();
         assert_eq!(shutdown.phase(), Phase::Aborted);
     }

@@ -193,9 +193,7 @@ pub(super) struct PolicyLabels {
 
 impl PolicyLabels {
     pub(super) fn new(policy: &str) -> Self {
-        Self {
-            policy: policy.to_owned(),
-        }
+        Self { policy: policy.to_owned() }
     }
 }
 

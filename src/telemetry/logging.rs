@@ -12,8 +12,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 /// The filter used when none is given.
 ///
 /// `kube_client` logs each failed watch by itself at `error`; we report the same as staleness, so it is quieter here.
-pub const DEFAULT_FILTER: &str =
-    "info,kube_client=warn,kube_runtime=warn,h2=warn,hyper=warn,rustls=warn";
+pub const DEFAULT_FILTER: &str = "info,kube_client=warn,kube_runtime=warn,h2=warn,hyper=warn,rustls=warn";
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,9 +43,7 @@ pub enum LoggingError {
     #[error("log format {0:?} is not known: use \"text\" or \"json\"")]
     Format(String),
     /// The filter does not parse.
-    #[error(
-        "log filter {filter:?} is not valid: use a level (\"info\") or directives (\"info,seawall::certs=debug\")"
-    )]
+    #[error("log filter {filter:?} is not valid: use a level (\"info\") or directives (\"info,seawall::certs=debug\")")]
     Filter {
         /// The filter as given.
         filter: String,
@@ -64,9 +61,7 @@ pub enum LoggingError {
 /// # Errors
 /// [`LoggingError::Filter`] for a filter that does not parse, [`LoggingError::AlreadySet`] on a second call.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), LoggingError> {
-    subscriber(format, filter, io::stderr)?
-        .try_init()
-        .map_err(LoggingError::AlreadySet)?;
+    subscriber(format, filter, io::stderr)?.try_init().map_err(LoggingError::AlreadySet)?;
     log_panics();
     Ok(())
 }
@@ -80,23 +75,13 @@ fn subscriber<W>(
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let parsed = EnvFilter::try_new(filter).map_err(|source| LoggingError::Filter {
-        filter: filter.to_owned(),
-        source,
-    })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(parsed)
-        .with_writer(writer);
+    let parsed =
+        EnvFilter::try_new(filter).map_err(|source| LoggingError::Filter { filter: filter.to_owned(), source })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(writer);
     Ok(match format {
         // colours would be noise in `kubectl logs` and in files
         LogFormat::Text => Box::new(builder.with_ansi(false).finish()),
-        LogFormat::Json => Box::new(
-            builder
-                .json()
-                .flatten_event(true)
-                .with_span_list(false)
-                .finish(),
-        ),
+        LogFormat::Json => Box::new(builder.json().flatten_event(true).with_span_list(false).finish()),
     })
 }
 
@@ -107,10 +92,7 @@ where
 fn log_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
-        let thread = std::thread::current()
-            .name()
-            .unwrap_or("unnamed")
-            .to_owned();
+        let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
         tracing::error!(place, thread, "a thread panicked; please report this");
         let message = info
             .payload()
@@ -164,22 +146,14 @@ mod tests {
     fn text_is_one_plain_line_and_the_filter_holds() {
         let text = written(LogFormat::Text, "info");
         assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(
-            text.contains("policy set loaded") && !text.contains('\u{1b}'),
-            "{text}"
-        );
+        assert!(text.contains("policy set loaded") && !text.contains('\u{1b}'), "{text}");
         assert_eq!(written(LogFormat::Text, "warn"), "");
     }
 
     #[test]
     fn mistakes_say_what_to_write_instead() {
-        let Err(error) = subscriber(LogFormat::Text, "info,seawall=loud", io::stderr) else {
-            panic!("accepted")
-        };
-        assert!(
-            error.to_string().contains("info,seawall::certs=debug"),
-            "{error}"
-        );
+        let Err(error) = subscriber(LogFormat::Text, "info,seawall=loud", io::stderr) else { panic!("accepted") };
+        assert!(error.to_string().contains("info,seawall::certs=debug"), "{error}");
         let error = "yaml".parse::<LogFormat>().unwrap_err();
         assert!(error.to_string().contains("\"json\""), "{error}");
         assert!(EnvFilter::try_new(DEFAULT_FILTER).is_ok());

@@ -21,10 +21,10 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::labels::{
-    AdmissionLabels, CertificateKind, CertificateLabels, ConnectionEnd, ConnectionEndLabels,
-    DropReason, DroppedPatchLabels, FailureLabels, FailureReason, HandshakeFailure,
-    HandshakeLabels, ListenerLabels, Operation, Outcome, PolicyLabels, ReloadLabels, ReloadResult,
-    ResourceLabels, ViolationAction, ViolationLabels, Webhook, WebhookLabels,
+    AdmissionLabels, CertificateKind, CertificateLabels, ConnectionEnd, ConnectionEndLabels, DropReason,
+    DroppedPatchLabels, FailureLabels, FailureReason, HandshakeFailure, HandshakeLabels, ListenerLabels, Operation,
+    Outcome, PolicyLabels, ReloadLabels, ReloadResult, ResourceLabels, ViolationAction, ViolationLabels, Webhook,
+    WebhookLabels,
 };
 
 /// The content type of [`Metrics::encode`]'s text.
@@ -35,9 +35,8 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 const OTHER: &str = "other";
 
 /// Upper bounds, in seconds: the decision is expected near 1 ms, the API server waits 10 s by default, 30 s at most.
-const SECONDS: [f64; 15] = [
-    0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-];
+const SECONDS: [f64; 15] =
+    [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 #[derive(Debug, Clone)]
 struct SecondsHistogram;
@@ -133,41 +132,21 @@ impl Metrics {
             handshake_failures: Family::default(),
             panics: Counter::default(),
         };
-        registry.register(
-            "build",
-            "Version of this program",
-            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
-        );
-        registry.register(
-            "admission_requests",
-            "Admission requests answered",
-            metrics.admission_requests.clone(),
-        );
+        registry.register("build", "Version of this program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register("admission_requests", "Admission requests answered", metrics.admission_requests.clone());
         registry.register(
             "admission_duration_seconds",
             "Time from the header of an admission request to its answer",
             metrics.admission_duration.clone(),
         );
-        registry.register(
-            "queue_seconds",
-            "Time that a review waited for a worker thread",
-            metrics.queue.clone(),
-        );
+        registry.register("queue_seconds", "Time that a review waited for a worker thread", metrics.queue.clone());
         registry.register(
             "policy_evaluation_seconds",
             "Time that one policy took for one object",
             metrics.evaluation.clone(),
         );
-        registry.register(
-            "policy_failures",
-            "Policies that gave no usable result",
-            metrics.failures.clone(),
-        );
-        registry.register(
-            "violations",
-            "Violations by the action taken on them",
-            metrics.violations.clone(),
-        );
+        registry.register("policy_failures", "Policies that gave no usable result", metrics.failures.clone());
+        registry.register("violations", "Violations by the action taken on them", metrics.violations.clone());
         registry.register("patches", "Safe defaults written", metrics.patches.clone());
         registry.register(
             "dropped_patches",
@@ -179,21 +158,13 @@ impl Metrics {
             "Live samples in which compiled and interpreted policy differed; the policy was moved to the interpreter",
             metrics.disagreements.clone(),
         );
-        registry.register(
-            "policies_loaded",
-            "Policies in the set that is serving",
-            metrics.policies_loaded.clone(),
-        );
+        registry.register("policies_loaded", "Policies in the set that is serving", metrics.policies_loaded.clone());
         registry.register(
             "policies_loaded_timestamp_seconds",
             "When the policy set that is serving was loaded",
             metrics.policies_loaded_at.clone(),
         );
-        registry.register(
-            "policy_reloads",
-            "Attempts to load a policy set",
-            metrics.policy_reloads.clone(),
-        );
+        registry.register("policy_reloads", "Attempts to load a policy set", metrics.policy_reloads.clone());
         registry.register(
             "certificate_not_after_timestamp_seconds",
             "When the certificate ends",
@@ -219,16 +190,8 @@ impl Metrics {
             "Time since the watch of this kind was last known to be good",
             metrics.context_staleness.clone(),
         );
-        registry.register(
-            "connections",
-            "Open connections",
-            metrics.connections.clone(),
-        );
-        registry.register(
-            "connections_closed",
-            "Connections by what ended them",
-            metrics.connection_ends.clone(),
-        );
+        registry.register("connections", "Open connections", metrics.connections.clone());
+        registry.register("connections_closed", "Connections by what ended them", metrics.connection_ends.clone());
         registry.register(
             "tls_handshake_failures",
             "TLS handshakes that failed, by reason",
@@ -245,18 +208,13 @@ impl Metrics {
 
     /// Says which resources may appear as labels: those that the loaded policies match, with subresources.
     pub fn set_known_resources(&self, resources: impl IntoIterator<Item = String>) {
-        self.known_resources
-            .store(Arc::new(resources.into_iter().collect()));
+        self.known_resources.store(Arc::new(resources.into_iter().collect()));
     }
 
     /// Counts one answered request and its duration.
     pub fn record_review(&self, sample: &ReviewSample<'_>) {
         let known = self.known_resources.load();
-        let resource = if known.contains(sample.resource) {
-            sample.resource
-        } else {
-            OTHER
-        };
+        let resource = if known.contains(sample.resource) { sample.resource } else { OTHER };
         self.admission_requests
             .get_or_create(&AdmissionLabels {
                 webhook: sample.webhook,
@@ -266,9 +224,7 @@ impl Metrics {
             })
             .inc();
         self.admission_duration
-            .get_or_create(&WebhookLabels {
-                webhook: sample.webhook,
-            })
+            .get_or_create(&WebhookLabels { webhook: sample.webhook })
             .observe(sample.duration.as_secs_f64());
     }
 
@@ -279,29 +235,17 @@ impl Metrics {
 
     /// Time that one policy took for one object.
     pub fn record_evaluation(&self, policy: &str, took: Duration) {
-        self.evaluation
-            .get_or_create(&PolicyLabels::new(policy))
-            .observe(took.as_secs_f64());
+        self.evaluation.get_or_create(&PolicyLabels::new(policy)).observe(took.as_secs_f64());
     }
 
     /// A policy gave no usable result.
     pub fn record_policy_failure(&self, policy: &str, reason: FailureReason) {
-        self.failures
-            .get_or_create(&FailureLabels {
-                policy: policy.to_owned(),
-                reason,
-            })
-            .inc();
+        self.failures.get_or_create(&FailureLabels { policy: policy.to_owned(), reason }).inc();
     }
 
     /// A violation, with the action that mode, tier and ratcheting left of it.
     pub fn record_violation(&self, policy: &str, action: ViolationAction) {
-        self.violations
-            .get_or_create(&ViolationLabels {
-                policy: policy.to_owned(),
-                action,
-            })
-            .inc();
+        self.violations.get_or_create(&ViolationLabels { policy: policy.to_owned(), action }).inc();
     }
 
     /// The patches of a policy were written into an object.
@@ -311,66 +255,40 @@ impl Metrics {
 
     /// The patches of a policy were dropped; its violations stay.
     pub fn record_dropped_patch(&self, policy: &str, reason: DropReason) {
-        self.dropped_patches
-            .get_or_create(&DroppedPatchLabels {
-                policy: policy.to_owned(),
-                reason,
-            })
-            .inc();
+        self.dropped_patches.get_or_create(&DroppedPatchLabels { policy: policy.to_owned(), reason }).inc();
     }
 
     /// A live sample gave another result in the interpreter.
     pub fn record_disagreement(&self, policy: &str) {
-        self.disagreements
-            .get_or_create(&PolicyLabels::new(policy))
-            .inc();
+        self.disagreements.get_or_create(&PolicyLabels::new(policy)).inc();
     }
 
     /// A policy set was loaded and is serving. `loaded_at`: Unix seconds.
     pub fn record_policies_loaded(&self, policies: usize, loaded_at: i64) {
-        self.policies_loaded
-            .set(i64::try_from(policies).unwrap_or(i64::MAX));
+        self.policies_loaded.set(i64::try_from(policies).unwrap_or(i64::MAX));
         self.policies_loaded_at.set(loaded_at);
-        self.policy_reloads
-            .get_or_create(&ReloadLabels {
-                result: ReloadResult::Success,
-            })
-            .inc();
+        self.policy_reloads.get_or_create(&ReloadLabels { result: ReloadResult::Success }).inc();
     }
 
     /// A policy set was refused; the last good one goes on serving.
     pub fn record_policies_refused(&self) {
-        self.policy_reloads
-            .get_or_create(&ReloadLabels {
-                result: ReloadResult::Failure,
-            })
-            .inc();
+        self.policy_reloads.get_or_create(&ReloadLabels { result: ReloadResult::Failure }).inc();
     }
 
     /// A serving certificate was taken. `not_after`: Unix seconds.
     pub fn record_certificate(&self, not_after: i64) {
         self.set_certificate_end(CertificateKind::Leaf, not_after);
-        self.certificate_reloads
-            .get_or_create(&ReloadLabels {
-                result: ReloadResult::Success,
-            })
-            .inc();
+        self.certificate_reloads.get_or_create(&ReloadLabels { result: ReloadResult::Success }).inc();
     }
 
     /// A serving certificate was refused; the old one stays.
     pub fn record_certificate_refused(&self) {
-        self.certificate_reloads
-            .get_or_create(&ReloadLabels {
-                result: ReloadResult::Failure,
-            })
-            .inc();
+        self.certificate_reloads.get_or_create(&ReloadLabels { result: ReloadResult::Failure }).inc();
     }
 
     /// When a certificate ends, in Unix seconds.
     pub fn set_certificate_end(&self, kind: CertificateKind, not_after: i64) {
-        self.certificate_not_after
-            .get_or_create(&CertificateLabels { certificate: kind })
-            .set(not_after);
+        self.certificate_not_after.get_or_create(&CertificateLabels { certificate: kind }).set(not_after);
     }
 
     /// Whether the served certificate verifies against the `caBundle` read back from the cluster.
@@ -394,35 +312,25 @@ impl Metrics {
     pub fn forget_context(&self, kind: &str) {
         let mut context = self.context.lock().unwrap_or_else(PoisonError::into_inner);
         context.remove(kind);
-        let labels = ResourceLabels {
-            resource: kind.to_owned(),
-        };
+        let labels = ResourceLabels { resource: kind.to_owned() };
         self.context_synced.remove(&labels);
         self.context_staleness.remove(&labels);
     }
 
     /// A connection was opened on this listener.
     pub fn connection_opened(&self, listener: &'static str) {
-        self.connections
-            .get_or_create(&ListenerLabels { listener })
-            .inc();
+        self.connections.get_or_create(&ListenerLabels { listener }).inc();
     }
 
     /// A connection that was counted by [`Self::connection_opened`] is gone.
     pub fn connection_closed(&self, listener: &'static str, end: ConnectionEnd) {
-        self.connections
-            .get_or_create(&ListenerLabels { listener })
-            .dec();
-        self.connection_ends
-            .get_or_create(&ConnectionEndLabels { listener, end })
-            .inc();
+        self.connections.get_or_create(&ListenerLabels { listener }).dec();
+        self.connection_ends.get_or_create(&ConnectionEndLabels { listener, end }).inc();
     }
 
     /// A TLS handshake failed.
     pub fn record_handshake_failure(&self, reason: HandshakeFailure) {
-        self.handshake_failures
-            .get_or_create(&HandshakeLabels { reason })
-            .inc();
+        self.handshake_failures.get_or_create(&HandshakeLabels { reason }).inc();
     }
 
     /// A handler panicked and its request was answered with 500.
@@ -445,16 +353,10 @@ impl Metrics {
     fn refresh_context(&self) {
         let context = self.context.lock().unwrap_or_else(PoisonError::into_inner);
         for (kind, last_good) in context.iter() {
-            let labels = ResourceLabels {
-                resource: kind.clone(),
-            };
-            self.context_synced
-                .get_or_create(&labels)
-                .set(i64::from(last_good.is_some()));
+            let labels = ResourceLabels { resource: kind.clone() };
+            self.context_synced.get_or_create(&labels).set(i64::from(last_good.is_some()));
             if let Some(at) = last_good {
-                self.context_staleness
-                    .get_or_create(&labels)
-                    .set(at.elapsed().as_secs_f64());
+                self.context_staleness.get_or_create(&labels).set(at.elapsed().as_secs_f64());
             }
         }
     }
@@ -485,15 +387,11 @@ mod tests {
                     resource=\"statefulsets\",outcome=\"deny\"} 2";
         assert!(text.contains(line), "{text}");
         assert!(
-            text.contains(
-                "seawall_admission_duration_seconds_bucket{le=\"0.00025\",webhook=\"enforce\"} 0"
-            ),
+            text.contains("seawall_admission_duration_seconds_bucket{le=\"0.00025\",webhook=\"enforce\"} 0"),
             "{text}"
         );
         assert!(
-            text.contains(
-                "seawall_admission_duration_seconds_bucket{le=\"0.0005\",webhook=\"enforce\"} 2"
-            ),
+            text.contains("seawall_admission_duration_seconds_bucket{le=\"0.0005\",webhook=\"enforce\"} 2"),
             "{text}"
         );
         assert!(text.ends_with("# EOF\n"));
@@ -507,10 +405,7 @@ mod tests {
             metrics.record_review(&sample(&format!("made-up-{number}")));
         }
         let text = metrics.encode().unwrap();
-        assert!(
-            text.contains("resource=\"other\",outcome=\"deny\"} 1000"),
-            "{text}"
-        );
+        assert!(text.contains("resource=\"other\",outcome=\"deny\"} 1000"), "{text}");
         assert!(!text.contains("made-up"));
     }
 
@@ -524,20 +419,12 @@ mod tests {
         metrics.expect_context("nodes");
         std::thread::sleep(Duration::from_millis(20));
         let text = metrics.encode().unwrap();
-        assert!(
-            text.contains("seawall_context_synced{resource=\"services\"} 0"),
-            "{text}"
-        );
-        assert!(
-            text.contains("seawall_context_synced{resource=\"nodes\"} 1"),
-            "{text}"
-        );
+        assert!(text.contains("seawall_context_synced{resource=\"services\"} 0"), "{text}");
+        assert!(text.contains("seawall_context_synced{resource=\"nodes\"} 1"), "{text}");
         assert!(!text.contains("seawall_context_staleness_seconds{resource=\"services\"}"));
         let staleness: f64 = text
             .lines()
-            .find_map(|line| {
-                line.strip_prefix("seawall_context_staleness_seconds{resource=\"nodes\"} ")
-            })
+            .find_map(|line| line.strip_prefix("seawall_context_staleness_seconds{resource=\"nodes\"} "))
             .unwrap()
             .parse()
             .unwrap();

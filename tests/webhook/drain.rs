@@ -26,11 +26,7 @@ async fn calls_in_flight_are_all_answered() {
         calls.push(tokio::spawn(async move {
             let response = two.get(url).send().await.unwrap();
             let status = response.status().as_u16();
-            crate::rig::Reply {
-                status,
-                closes: true,
-                body: response.text().await.unwrap(),
-            }
+            crate::rig::Reply { status, closes: true, body: response.text().await.unwrap() }
         }));
     }
     while rig.handled.load(Ordering::SeqCst) < 40 {
@@ -39,10 +35,7 @@ async fn calls_in_flight_are_all_answered() {
     rig.shutdown.signal();
     for call in calls {
         let reply = call.await.unwrap();
-        assert_eq!(
-            (reply.status, reply.body.as_str(), reply.closes),
-            (200, "done", true)
-        );
+        assert_eq!((reply.status, reply.body.as_str(), reply.closes), (200, "done", true));
     }
     drop(two);
     assert_eq!(rig.ended().await, Ended::Drained { cut: 0 });
@@ -52,10 +45,7 @@ async fn calls_in_flight_are_all_answered() {
 /// New connections are refused only after the drain; until then every single call is answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_steady_load_loses_nothing_while_draining() {
-    let drain = DrainConfig {
-        drain: Duration::from_millis(800),
-        ..quick_drain()
-    };
+    let drain = DrainConfig { drain: Duration::from_millis(800), ..quick_drain() };
     let rig = Arc::new(Rig::start(Limits::default(), drain).await);
     let clients: Vec<_> = (0..12)
         .map(|number| {
@@ -88,14 +78,9 @@ async fn a_steady_load_loses_nothing_while_draining() {
         calls += more;
         reconnects += again;
     }
-    assert!(
-        calls > 100 && reconnects > 12,
-        "{calls} calls, {reconnects} reconnects"
-    );
+    assert!(calls > 100 && reconnects > 12, "{calls} calls, {reconnects} reconnects");
     assert_eq!(rig.handled.load(Ordering::SeqCst), calls);
-    let Ok(rig) = Arc::try_unwrap(rig) else {
-        panic!("clients are gone")
-    };
+    let Ok(rig) = Arc::try_unwrap(rig) else { panic!("clients are gone") };
     assert_eq!(rig.ended().await, Ended::Drained { cut: 0 });
 }
 
@@ -108,10 +93,7 @@ async fn an_idle_connection_gets_one_last_request_after_the_port_is_closed() {
     rig.shutdown.signal();
     // between the end of the drain (300 ms) and the end of lingering (900 ms)
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(
-        TcpStream::connect(rig.address).await.is_err(),
-        "no new connections any more"
-    );
+    assert!(TcpStream::connect(rig.address).await.is_err(), "no new connections any more");
     for http in [&mut used, &mut unused] {
         let reply = http.post("last").await.unwrap();
         assert_eq!((reply.body.as_str(), reply.closes), ("last", true));
@@ -131,32 +113,19 @@ async fn idle_connections_are_closed_at_last_and_a_request_on_the_wire_is_still_
     rig.shutdown.signal();
     tokio::time::sleep(Duration::from_millis(880)).await;
     // half a request shortly before the end of lingering, the rest after it
-    late.stream
-        .write_all(b"POST /echo HTTP/1.1\r\nHost: localhost\r\n")
-        .await
-        .unwrap();
+    late.stream.write_all(b"POST /echo HTTP/1.1\r\nHost: localhost\r\n").await.unwrap();
     late.stream.flush().await.unwrap();
     assert!(idle.ends_within(Duration::from_secs(5)).await);
-    assert!(
-        start.elapsed() >= Duration::from_millis(850),
-        "closed after {:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() >= Duration::from_millis(850), "closed after {:?}", start.elapsed());
     tokio::time::sleep(Duration::from_millis(100)).await;
-    late.stream
-        .write_all(b"Content-Type: text/plain\r\nContent-Length: 3\r\n\r\nend")
-        .await
-        .unwrap();
+    late.stream.write_all(b"Content-Type: text/plain\r\nContent-Length: 3\r\n\r\nend").await.unwrap();
     assert_eq!(late.reply().await.unwrap().body, "end");
     assert_eq!(rig.ended().await, Ended::Drained { cut: 0 });
 }
 
 #[tokio::test]
 async fn http2_is_told_to_go_and_goes() {
-    let long = DrainConfig {
-        linger: Duration::from_secs(60),
-        ..quick_drain()
-    };
+    let long = DrainConfig { linger: Duration::from_secs(60), ..quick_drain() };
     let rig = Rig::start(Limits::default(), long).await;
     let two = rig.http2();
     two.post(rig.url("/echo")).body("x").send().await.unwrap();
@@ -164,38 +133,22 @@ async fn http2_is_told_to_go_and_goes() {
     rig.shutdown.signal();
     // its connection stays idle in the client's pool; without a GOAWAY this would take the whole minute
     assert_eq!(rig.ended().await, Ended::Drained { cut: 0 });
-    assert!(
-        start.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
 async fn readiness_falls_at_once_and_the_admin_port_stays() {
-    let drain = DrainConfig {
-        drain: Duration::from_millis(800),
-        ..quick_drain()
-    };
+    let drain = DrainConfig { drain: Duration::from_millis(800), ..quick_drain() };
     let rig = Rig::start(Limits::default(), drain).await;
     assert!(rig.readiness.is_ready());
     rig.shutdown.signal();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(
-        rig.readiness.get(SHUTDOWN),
-        Some(Condition::Failed("terminating".to_owned()))
-    );
+    assert_eq!(rig.readiness.get(SHUTDOWN), Some(Condition::Failed("terminating".to_owned())));
     let mut stream = TcpStream::connect(rig.admin).await.unwrap();
-    stream
-        .write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
-    assert!(
-        text.starts_with("HTTP/1.1 503") && text.contains("terminating"),
-        "{text}"
-    );
+    assert!(text.starts_with("HTTP/1.1 503") && text.contains("terminating"), "{text}");
     // and admission goes on
     assert_eq!(rig.http1().await.post("x").await.unwrap().status, 200);
 }
@@ -217,9 +170,7 @@ async fn what_never_ends_is_cut_at_the_bound_and_counted() {
     rig.shutdown.signal();
     let ended = rig.ended().await;
     assert_eq!(ended, Ended::Drained { cut: 1 });
-    assert!(
-        start.elapsed() >= Duration::from_millis(450) && start.elapsed() < Duration::from_secs(5)
-    );
+    assert!(start.elapsed() >= Duration::from_millis(450) && start.elapsed() < Duration::from_secs(5));
     assert!(http.reply().await.is_err());
 }
 
@@ -236,13 +187,6 @@ async fn a_second_signal_ends_at_once() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     rig.shutdown.signal();
     assert_eq!(rig.ended().await, Ended::Aborted);
-    assert!(
-        start.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        start.elapsed()
-    );
-    assert!(
-        http.ends_within(Duration::from_secs(2)).await,
-        "its connections are gone too"
-    );
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(http.ends_within(Duration::from_secs(2)).await, "its connections are gone too");
 }

@@ -23,15 +23,8 @@ fn short() -> Limits {
 
 async fn closes_between(http: &mut Http1, from: u64, to: u64) {
     let start = Instant::now();
-    assert!(
-        http.ends_within(Duration::from_millis(to)).await,
-        "still open after {to} ms"
-    );
-    assert!(
-        start.elapsed() >= Duration::from_millis(from),
-        "closed after {:?}",
-        start.elapsed()
-    );
+    assert!(http.ends_within(Duration::from_millis(to)).await, "still open after {to} ms");
+    assert!(start.elapsed() >= Duration::from_millis(from), "closed after {:?}", start.elapsed());
 }
 
 /// hyper's own clock would be the header clock here: 300 ms of idling must not end the connection, 900 ms must.
@@ -45,11 +38,7 @@ async fn the_idle_limit_is_not_the_header_limit() {
     }
     assert_eq!(http.post("x").await.unwrap().status, 200);
     closes_between(&mut http, 800, 3000).await;
-    rig.metric_reaches(
-        "seawall_connections_closed_total{listener=\"admission\",end=\"idle_timeout\"}",
-        1.0,
-    )
-    .await;
+    rig.metric_reaches("seawall_connections_closed_total{listener=\"admission\",end=\"idle_timeout\"}", 1.0).await;
 }
 
 /// Go's client may open a connection, get its request answered on another and keep the new one unused.
@@ -72,27 +61,12 @@ async fn with_default_limits_connections_idle_longer_than_30_seconds() {
     http.post("x").await.unwrap();
     let two = rig.http2();
     two.post(rig.url("/echo")).body("x").send().await.unwrap();
-    rig.metric_reaches("seawall_connections{listener=\"admission\"}", 3.0)
-        .await;
+    rig.metric_reaches("seawall_connections{listener=\"admission\"}", 3.0).await;
     tokio::time::sleep(Duration::from_secs(33)).await;
     assert_eq!(http.post("y").await.unwrap().body, "y");
     assert_eq!(unused.post("z").await.unwrap().body, "z");
-    assert_eq!(
-        two.post(rig.url("/echo"))
-            .body("w")
-            .send()
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap(),
-        "w"
-    );
-    assert_eq!(
-        rig.metric("seawall_connections{listener=\"admission\"}"),
-        Some(3.0),
-        "nobody had to reconnect"
-    );
+    assert_eq!(two.post(rig.url("/echo")).body("w").send().await.unwrap().text().await.unwrap(), "w");
+    assert_eq!(rig.metric("seawall_connections{listener=\"admission\"}"), Some(3.0), "nobody had to reconnect");
 }
 
 #[tokio::test]
@@ -109,20 +83,10 @@ async fn a_silent_handshake_is_cut_and_holds_up_nobody() {
     assert_eq!(rig.http1().await.post("x").await.unwrap().status, 200);
     for stream in &mut silent {
         let mut rest = Vec::new();
-        let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest))
-            .await
-            .unwrap();
+        let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await.unwrap();
     }
-    assert!(
-        start.elapsed() >= Duration::from_millis(250),
-        "{:?}",
-        start.elapsed()
-    );
-    rig.metric_reaches(
-        "seawall_tls_handshake_failures_total{reason=\"timeout\"}",
-        50.0,
-    )
-    .await;
+    assert!(start.elapsed() >= Duration::from_millis(250), "{:?}", start.elapsed());
+    rig.metric_reaches("seawall_tls_handshake_failures_total{reason=\"timeout\"}", 50.0).await;
 }
 
 /// One byte every 50 ms keeps a connection alive by any idle clock.
@@ -142,19 +106,10 @@ async fn a_header_that_trickles_is_cut() {
         }
     });
     let mut rest = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(5), read.read_to_end(&mut rest))
-        .await
-        .expect("cut");
+    let _ = tokio::time::timeout(Duration::from_secs(5), read.read_to_end(&mut rest)).await.expect("cut");
     let took = start.elapsed();
-    assert!(
-        took >= Duration::from_millis(250) && took < Duration::from_millis(2500),
-        "{took:?}"
-    );
-    rig.metric_reaches(
-        "seawall_connections_closed_total{listener=\"admission\",end=\"header_timeout\"}",
-        1.0,
-    )
-    .await;
+    assert!(took >= Duration::from_millis(250) && took < Duration::from_millis(2500), "{took:?}");
+    rig.metric_reaches("seawall_connections_closed_total{listener=\"admission\",end=\"header_timeout\"}", 1.0).await;
     trickle.abort();
 }
 
@@ -165,16 +120,9 @@ async fn a_body_that_trickles_is_answered_and_cut() {
     let head = "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\nabc";
     http.stream.write_all(head.as_bytes()).await.unwrap();
     let start = Instant::now();
-    let reply = tokio::time::timeout(Duration::from_secs(5), http.reply())
-        .await
-        .unwrap()
-        .unwrap();
+    let reply = tokio::time::timeout(Duration::from_secs(5), http.reply()).await.unwrap().unwrap();
     assert_eq!((reply.status, reply.closes), (408, true));
-    assert!(
-        start.elapsed() >= Duration::from_millis(600),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() >= Duration::from_millis(600), "{:?}", start.elapsed());
     assert!(http.ends_within(Duration::from_secs(5)).await);
 }
 
@@ -184,11 +132,7 @@ async fn an_answer_that_nobody_reads_ends_the_connection() {
     let rig = Rig::start_with(short(), quick_drain(), big).await;
     let mut http = rig.http1().await;
     http.send("GET", "/big", "").await.unwrap();
-    rig.metric_reaches(
-        "seawall_connections_closed_total{listener=\"admission\",end=\"request_timeout\"}",
-        1.0,
-    )
-    .await;
+    rig.metric_reaches("seawall_connections_closed_total{listener=\"admission\",end=\"request_timeout\"}", 1.0).await;
 }
 
 #[tokio::test]
@@ -203,10 +147,7 @@ async fn a_panic_is_one_answer_of_500() {
 
 #[tokio::test]
 async fn one_peer_cannot_take_all_places() {
-    let limits = Limits {
-        connections_per_peer: 3,
-        ..Limits::default()
-    };
+    let limits = Limits { connections_per_peer: 3, ..Limits::default() };
     let rig = Rig::start(limits, quick_drain()).await;
     let mut kept = Vec::new();
     for _ in 0..3 {
@@ -215,27 +156,16 @@ async fn one_peer_cannot_take_all_places() {
         kept.push(http);
     }
     assert!(rig.connect().await.is_err(), "a fourth is closed at once");
-    rig.metric_reaches(
-        "seawall_connections_closed_total{listener=\"admission\",end=\"peer_limit\"}",
-        1.0,
-    )
-    .await;
+    rig.metric_reaches("seawall_connections_closed_total{listener=\"admission\",end=\"peer_limit\"}", 1.0).await;
     kept.pop();
-    rig.metric_reaches(
-        "seawall_connections_closed_total{listener=\"admission\",end=\"finished\"}",
-        1.0,
-    )
-    .await;
+    rig.metric_reaches("seawall_connections_closed_total{listener=\"admission\",end=\"finished\"}", 1.0).await;
     assert_eq!(rig.http1().await.post("again").await.unwrap().status, 200);
 }
 
 /// At the cap, connections wait in the kernel's backlog and are served when one ends.
 #[tokio::test]
 async fn above_the_cap_connections_wait_for_a_place() {
-    let limits = Limits {
-        connections: 2,
-        ..Limits::default()
-    };
+    let limits = Limits { connections: 2, ..Limits::default() };
     let rig = Rig::start(limits, quick_drain()).await;
     let first = rig.http1().await;
     let _second = rig.http1().await;
@@ -243,22 +173,14 @@ async fn above_the_cap_connections_wait_for_a_place() {
     let waited = tokio::time::timeout(Duration::from_millis(300), &mut third).await;
     assert!(waited.is_err(), "a third got in");
     drop(first);
-    let mut third = tokio::time::timeout(Duration::from_secs(5), third)
-        .await
-        .unwrap();
+    let mut third = tokio::time::timeout(Duration::from_secs(5), third).await.unwrap();
     assert_eq!(third.post("third").await.unwrap().body, "third");
 }
 
 #[tokio::test]
 async fn handlers_can_see_who_calls() {
-    let who =
-        get(async |ConnectInfo(peer): ConnectInfo<std::net::SocketAddr>| peer.ip().to_string());
-    let rig = Rig::start_with(
-        Limits::default(),
-        quick_drain(),
-        Router::new().route("/who", who),
-    )
-    .await;
+    let who = get(async |ConnectInfo(peer): ConnectInfo<std::net::SocketAddr>| peer.ip().to_string());
+    let rig = Rig::start_with(Limits::default(), quick_drain(), Router::new().route("/who", who)).await;
     let mut http = rig.http1().await;
     http.send("GET", "/who", "").await.unwrap();
     assert_eq!(http.reply().await.unwrap().body, "127.0.0.1");
@@ -268,59 +190,35 @@ async fn handlers_can_see_who_calls() {
 async fn the_admin_port_has_health_and_metrics() {
     let rig = Rig::start(Limits::default(), quick_drain()).await;
     rig.http1().await.post("x").await.unwrap();
-    for (path, expected) in [
-        ("/healthz", "ok"),
-        ("/readyz", "\"status\":\"ok\""),
-        ("/metrics", "seawall_connections"),
-    ] {
+    for (path, expected) in [("/healthz", "ok"), ("/readyz", "\"status\":\"ok\""), ("/metrics", "seawall_connections")]
+    {
         let mut stream = TcpStream::connect(rig.admin).await.unwrap();
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).await.unwrap();
-        assert!(
-            text.starts_with("HTTP/1.1 200") && text.contains(expected),
-            "{path}: {text}"
-        );
+        assert!(text.starts_with("HTTP/1.1 200") && text.contains(expected), "{path}: {text}");
     }
 }
 
 #[tokio::test]
 async fn what_is_no_request_is_refused_and_the_rest_goes_on() {
     let rig = Rig::start(Limits::default(), quick_drain()).await;
-    let long = format!(
-        "GET /echo HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n",
-        "a".repeat(1 << 20)
-    );
-    let many = format!(
-        "GET /echo HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
-        "X-Many: a\r\n".repeat(10_000)
-    );
+    let long = format!("GET /echo HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n", "a".repeat(1 << 20));
+    let many = format!("GET /echo HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X-Many: a\r\n".repeat(10_000));
     let smuggled = "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd";
-    for bytes in [
-        long.as_str(),
-        &many,
-        smuggled,
-        "GET /echo\r\n\r\n",
-        "\0\u{1}\u{2}garbage\r\n\r\n",
-    ] {
+    for bytes in [long.as_str(), &many, smuggled, "GET /echo\r\n\r\n", "\0\u{1}\u{2}garbage\r\n\r\n"] {
         let mut http = rig.http1().await;
         // the server may answer and close before all of it is written
         let _ = http.stream.write_all(bytes.as_bytes()).await;
         let _ = http.stream.flush().await;
         let mut text = Vec::new();
-        let read =
-            tokio::time::timeout(Duration::from_secs(5), http.stream.read_to_end(&mut text)).await;
+        let read = tokio::time::timeout(Duration::from_secs(5), http.stream.read_to_end(&mut text)).await;
         assert!(read.is_ok(), "left open after {}", &bytes[..20]);
         let text = String::from_utf8_lossy(&text);
         assert!(text.is_empty() || text.starts_with("HTTP/1.1 4"), "{text}");
     }
-    assert_eq!(
-        rig.handled.load(std::sync::atomic::Ordering::SeqCst),
-        0,
-        "no handler was reached"
-    );
+    assert_eq!(rig.handled.load(std::sync::atomic::Ordering::SeqCst), 0, "no handler was reached");
     assert_eq!(rig.http1().await.post("x").await.unwrap().status, 200);
 }
 
@@ -329,16 +227,9 @@ async fn what_is_no_request_is_refused_and_the_rest_goes_on() {
 async fn pipelined_requests_are_answered_in_order() {
     let rig = Rig::start(Limits::default(), quick_drain()).await;
     let mut http = rig.http1().await;
-    let one = |body: &str| {
-        format!(
-            "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-    };
-    http.stream
-        .write_all((one("first") + &one("second")).as_bytes())
-        .await
-        .unwrap();
+    let one =
+        |body: &str| format!("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    http.stream.write_all((one("first") + &one("second")).as_bytes()).await.unwrap();
     assert_eq!(http.reply().await.unwrap().body, "first");
     assert_eq!(http.reply().await.unwrap().body, "second");
 }
@@ -350,23 +241,12 @@ async fn large_bodies_get_through_on_both_protocols() {
         use http_body_util::BodyExt as _;
         body.collect().await.unwrap().to_bytes().len().to_string()
     });
-    let rig = Rig::start_with(
-        Limits::default(),
-        quick_drain(),
-        Router::new().route("/count", count),
-    )
-    .await;
+    let rig = Rig::start_with(Limits::default(), quick_drain(), Router::new().route("/count", count)).await;
     let body = "x".repeat(30 << 20);
     let mut http = rig.http1().await;
     http.send("POST", "/count", &body).await.unwrap();
     assert_eq!(http.reply().await.unwrap().body, body.len().to_string());
-    let response = rig
-        .http2()
-        .post(rig.url("/count"))
-        .body(body.clone())
-        .send()
-        .await
-        .unwrap();
+    let response = rig.http2().post(rig.url("/count")).body(body.clone()).send().await.unwrap();
     assert_eq!(response.text().await.unwrap(), body.len().to_string());
 }
 
@@ -374,9 +254,7 @@ async fn large_bodies_get_through_on_both_protocols() {
 #[tokio::test]
 async fn http2_rapid_reset_ends_the_connection() {
     let rig = Rig::start(Limits::default(), quick_drain()).await;
-    let mut stream = crate::rig::connect(rig.address, rig.client(&["h2"]), "localhost")
-        .await
-        .unwrap();
+    let mut stream = crate::rig::connect(rig.address, rig.client(&["h2"]), "localhost").await.unwrap();
     let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
         let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
         bytes.extend([kind, flags]);
@@ -398,9 +276,7 @@ async fn http2_rapid_reset_ends_the_connection() {
     let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await;
     assert!(read.is_ok(), "the connection is still open");
     // GOAWAY (7) with ENHANCE_YOUR_CALM (11) is the last thing said, when it still got through
-    let calm = answer
-        .windows(4)
-        .any(|window| window == 11_u32.to_be_bytes());
+    let calm = answer.windows(4).any(|window| window == 11_u32.to_be_bytes());
     assert!(answer.is_empty() || calm, "{answer:?}");
     assert_eq!(rig.http1().await.post("x").await.unwrap().status, 200);
 }
@@ -413,12 +289,7 @@ async fn a_port_that_is_taken_is_named() {
         admin: rig.admin,
         limits: Limits::default(),
     };
-    let Err(error) = seawall::server::Server::bind(config, rig.resolver.clone()).await else {
-        panic!("bound")
-    };
+    let Err(error) = seawall::server::Server::bind(config, rig.resolver.clone()).await else { panic!("bound") };
     let text = error.to_string();
-    assert!(
-        text.contains("(admin)") && text.contains(&rig.admin.to_string()),
-        "{text}"
-    );
+    assert!(text.contains("(admin)") && text.contains(&rig.admin.to_string()), "{text}");
 }

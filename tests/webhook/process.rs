@@ -24,11 +24,7 @@ fn child() {
         return;
     };
     let drain = Duration::from_millis(drain.to_str().unwrap().parse().unwrap());
-    let config = DrainConfig {
-        drain,
-        linger: Duration::from_millis(200),
-        in_flight: Duration::from_secs(60),
-    };
+    let config = DrainConfig { drain, linger: Duration::from_millis(200), in_flight: Duration::from_secs(60) };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let ended = runtime.block_on(async {
         let rig = Rig::start(Limits::default(), config).await;
@@ -58,29 +54,18 @@ impl Process {
     fn start(drain: Duration, wrapper: &str) -> Self {
         let binary = std::env::current_exe().unwrap();
         let mut child = Command::new("sh")
-            .args([
-                "-c",
-                &format!("{wrapper} exec \"$0\" --exact process::child --nocapture"),
-            ])
+            .args(["-c", &format!("{wrapper} exec \"$0\" --exact process::child --nocapture")])
             .arg(binary)
             .env(ROLE, drain.as_millis().to_string())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap())
-            .lines()
-            .map(Result::unwrap);
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let mut lines = lines.skip_while(|line| !line.starts_with("address "));
-        let address = lines.next().expect("the child starts")["address ".len()..]
-            .parse()
-            .unwrap();
+        let address = lines.next().expect("the child starts")["address ".len()..].parse().unwrap();
         let bundle: Vec<String> = lines.take_while(|line| line != "end of bundle").collect();
-        Self {
-            child,
-            address,
-            bundle: bundle.join("\n") + "\n",
-        }
+        Self { child, address, bundle: bundle.join("\n") + "\n" }
     }
 
     fn client(&self) -> ClientConfig {
@@ -88,20 +73,12 @@ impl Process {
     }
 
     async fn http1(&self) -> std::io::Result<Http1> {
-        Ok(Http1 {
-            stream: connect(self.address, self.client(), "localhost").await?,
-        })
+        Ok(Http1 { stream: connect(self.address, self.client(), "localhost").await? })
     }
 
     fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-s", name, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
     async fn exit_code(&mut self, within: Duration) -> Option<i32> {
@@ -139,17 +116,7 @@ async fn sigterm_drains_and_exits_with_zero() {
             assert_eq!((reply.status, reply.body.as_str()), (200, "done"));
         }
         // still open for those who have not heard of it
-        assert_eq!(
-            process
-                .http1()
-                .await
-                .unwrap()
-                .post("late")
-                .await
-                .unwrap()
-                .status,
-            200
-        );
+        assert_eq!(process.http1().await.unwrap().post("late").await.unwrap().status, 200);
         assert_eq!(process.exit_code(Duration::from_secs(20)).await, Some(0));
     }
 }
@@ -161,15 +128,9 @@ async fn a_second_signal_exits_at_once_and_not_with_zero() {
     http.send("GET", "/sleep", "").await.unwrap();
     process.signal("TERM");
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(
-        process.child.try_wait().unwrap().is_none(),
-        "one signal alone drains"
-    );
+    assert!(process.child.try_wait().unwrap().is_none(), "one signal alone drains");
     process.signal("TERM");
-    assert_eq!(
-        process.exit_code(Duration::from_secs(5)).await,
-        Some(ABORTED)
-    );
+    assert_eq!(process.exit_code(Duration::from_secs(5)).await, Some(ABORTED));
     assert!(http.reply().await.is_err());
 }
 
@@ -181,28 +142,18 @@ async fn running_out_of_files_is_survived() {
     first.post("x").await.unwrap();
     let mut flood = Vec::new();
     for _ in 0..120 {
-        flood.push(
-            tokio::net::TcpStream::connect(process.address)
-                .await
-                .unwrap(),
-        );
+        flood.push(tokio::net::TcpStream::connect(process.address).await.unwrap());
     }
     // all handshakes hang until their limit; meanwhile whoever is connected is served
     assert_eq!(first.post("still here").await.unwrap().body, "still here");
     let waiting = tokio::time::timeout(Duration::from_millis(500), process.http1()).await;
-    assert!(
-        waiting.is_err(),
-        "there cannot have been a file for this one"
-    );
+    assert!(waiting.is_err(), "there cannot have been a file for this one");
     let used = cpu_ticks(process.child.id());
     tokio::time::sleep(Duration::from_secs(1)).await;
     let spent = cpu_ticks(process.child.id()) - used;
     assert!(spent < 50, "{spent} of 100 ticks spent on trying to accept");
     drop(flood);
-    let mut again = tokio::time::timeout(Duration::from_secs(20), process.http1())
-        .await
-        .unwrap()
-        .unwrap();
+    let mut again = tokio::time::timeout(Duration::from_secs(20), process.http1()).await.unwrap().unwrap();
     assert_eq!(again.post("again").await.unwrap().body, "again");
 }
 
@@ -210,10 +161,5 @@ async fn running_out_of_files_is_survived() {
 fn cpu_ticks(pid: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let after_name = stat.rsplit_once(") ").unwrap().1;
-    after_name
-        .split(' ')
-        .skip(11)
-        .take(2)
-        .map(|ticks| ticks.parse::<u64>().unwrap())
-        .sum()
+    after_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }

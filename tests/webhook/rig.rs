@@ -13,9 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use seawall::certs::ca::Authority;
 use seawall::certs::{self, Resolver, issue};
-use seawall::server::{
-    DrainConfig, Ended, Limits, Readiness, Server, ServerConfig, Shutdown, router,
-};
+use seawall::server::{DrainConfig, Ended, Limits, Readiness, Server, ServerConfig, Shutdown, router};
 use seawall::telemetry::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -59,11 +57,7 @@ impl Rig {
         let pair = issue::leaf(&authority, &issue::local_names(), certs::now(), 2 * DAY).unwrap();
         let resolver = Arc::new(Resolver::new(pair.key));
         let local = SocketAddr::from(([127, 0, 0, 1], 0));
-        let config = ServerConfig {
-            admission: local,
-            admin: local,
-            limits,
-        };
+        let config = ServerConfig { admission: local, admin: local, limits };
         let server = Server::bind(config, resolver.clone()).await.unwrap();
         let (address, admin) = (server.admission_address(), server.admin_address());
         let (shutdown, readiness) = (Shutdown::new(drain), Readiness::default());
@@ -76,17 +70,7 @@ impl Rig {
             readiness.clone(),
             metrics.clone(),
         ));
-        Self {
-            address,
-            admin,
-            authority,
-            resolver,
-            shutdown,
-            readiness,
-            metrics,
-            handled,
-            ended,
-        }
+        Self { address, admin, authority, resolver, shutdown, readiness, metrics, handled, ended }
     }
 
     pub(crate) fn roots(&self) -> RootCertStore {
@@ -104,17 +88,12 @@ impl Rig {
 
     /// A keep-alive HTTP/1.1 connection.
     pub(crate) async fn http1(&self) -> Http1 {
-        Http1 {
-            stream: self.connect().await.unwrap(),
-        }
+        Http1 { stream: self.connect().await.unwrap() }
     }
 
     /// A client that speaks only HTTP/2.
     pub(crate) fn http2(&self) -> reqwest::Client {
-        reqwest::Client::builder()
-            .use_preconfigured_tls(self.client(&["h2"]))
-            .build()
-            .unwrap()
+        reqwest::Client::builder().use_preconfigured_tls(self.client(&["h2"])).build().unwrap()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -122,18 +101,13 @@ impl Rig {
     }
 
     pub(crate) async fn ended(self) -> Ended {
-        tokio::time::timeout(Duration::from_secs(30), self.ended)
-            .await
-            .expect("the server ends")
-            .unwrap()
+        tokio::time::timeout(Duration::from_secs(30), self.ended).await.expect("the server ends").unwrap()
     }
 
     /// The value of a metric line that begins like this.
     pub(crate) fn metric(&self, line: &str) -> Option<f64> {
         let text = self.metrics.encode().unwrap();
-        text.lines()
-            .find_map(|each| each.strip_prefix(line))
-            .and_then(|rest| rest.trim().parse().ok())
+        text.lines().find_map(|each| each.strip_prefix(line)).and_then(|rest| rest.trim().parse().ok())
     }
 
     /// Waits until the metric has at least this value.
@@ -178,10 +152,7 @@ fn routes(handled: &Arc<AtomicUsize>) -> Router {
                 "woken"
             }),
         )
-        .route(
-            "/panic",
-            get(async || -> &'static str { panic!("on purpose") }),
-        )
+        .route("/panic", get(async || -> &'static str { panic!("on purpose") }))
 }
 
 pub(crate) fn roots(pem: &str) -> RootCertStore {
@@ -206,16 +177,10 @@ pub(crate) fn client(
     config
 }
 
-pub(crate) async fn connect(
-    address: SocketAddr,
-    config: ClientConfig,
-    name: &str,
-) -> io::Result<TlsStream<TcpStream>> {
+pub(crate) async fn connect(address: SocketAddr, config: ClientConfig, name: &str) -> io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
     let name = ServerName::try_from(name.to_owned()).unwrap();
-    TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 /// HTTP/1.1 by hand, so that it is known exactly when bytes go and when the connection ends.
@@ -247,11 +212,8 @@ impl Http1 {
             head.push(self.stream.read_u8().await?);
         }
         let head = String::from_utf8(head).unwrap().to_lowercase();
-        let header = |name: &str| {
-            head.lines()
-                .find_map(|line| line.strip_prefix(&format!("{name}: ")))
-                .map(str::to_owned)
-        };
+        let header =
+            |name: &str| head.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).map(str::to_owned);
         let length: usize = header("content-length").expect("a length").parse().unwrap();
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body).await?;
@@ -270,9 +232,6 @@ impl Http1 {
     /// Waits for the end of the connection; `false` if it is still open after `limit`.
     pub(crate) async fn ends_within(&mut self, limit: Duration) -> bool {
         let mut byte = [0];
-        matches!(
-            tokio::time::timeout(limit, self.stream.read(&mut byte)).await,
-            Ok(Ok(0) | Err(_))
-        )
+        matches!(tokio::time::timeout(limit, self.stream.read(&mut byte)).await, Ok(Ok(0) | Err(_)))
     }
 }

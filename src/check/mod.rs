@@ -1,0 +1,261 @@
+//! `seawall check`: manifests judged as the API server would have them judged.
+//!
+//! [`input`] finds files, [`document`] splits them, [`yaml`] and [`json`] read them with the place of every field
+//! ([`position`]), [`manifest`] makes objects of them with the API's [`defaults`], [`request`] makes CREATE requests for
+//! `review`, [`rebase`] turns patches of the object into patches of the file. Here is the run over all of it.
+
+pub mod defaults;
+pub mod document;
+pub mod input;
+pub mod json;
+mod lenient;
+pub mod manifest;
+pub mod position;
+pub mod rebase;
+pub mod request;
+pub mod scalar;
+pub mod yaml;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+use testing::arbitrary_json;
+
+use crate::config::{SYSTEM_NAMESPACES, Settings};
+use crate::context::kinds::Kinds;
+use crate::context::manifest::facts;
+use crate::decision::PolicyFailure;
+use crate::engine::evaluate::Worker;
+use crate::patch::plan::{Change, DroppedPatch};
+use crate::policy::mode::{Mode, Tier};
+use crate::policy::store::PolicySet;
+use crate::report::{Failure, Judged, PatchRow, Report, Source, UnknownRow, Violation};
+use crate::review::{Outcome, Phase, Snapshot, review};
+use input::Input;
+use manifest::{Manifest, Manifests};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Time for one object. Generous: nobody's `kubectl apply` waits.
+const PER_OBJECT: Duration = Duration::from_secs(30);
+
+/// What is asked of a run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The mode everywhere. `None`: that of the namespaces' labels.
+    pub mode: Option<Mode>,
+    /// The tier where nothing raises it. `None`: that of the configuration.
+    pub tier: Option<Tier>,
+    /// The namespace of objects that name none.
+    pub namespace: String,
+}
+
+/// Judges all objects of an input. Those of `context` (a snapshot of a cluster, say) are only known.
+#[must_use]
+pub fn check(
+    input: Input,
+    context: Input,
+    policies: &Arc<PolicySet>,
+    settings: &Settings,
+    options: &Options,
+    now: jiff::Timestamp,
+) -> Report {
+    let mut kinds = Kinds::default();
+    Manifests::learn(&mut kinds, &context);
+    Manifests::learn(&mut kinds, &input);
+    let context = Manifests::read(context, &kinds, &options.namespace);
+    let manifests = Manifests::read(input, &kinds, &options.namespace);
+    let mut report = Report {
+        errors: context.errors.into_iter().chain(manifests.errors).collect(),
+        notes: context.notes.into_iter().chain(manifests.notes).collect(),
+        ..Report::default()
+    };
+    let settings = Arc::new(scoped(settings, options));
+    let (judged, excluded): (Vec<Manifest>, Vec<Manifest>) =
+        manifests.objects.into_iter().partition(|manifest| !is_excluded(manifest, &settings));
+    report.notes.extend(excluded.iter().map(|manifest| {
+        let at = manifest.source([]);
+        format!(
+            "{}:{}:{}: skipped, objects of {} are never judged",
+            at.file,
+            at.line,
+            at.column,
+            manifest.namespace().unwrap_or_default()
+        )
+    }));
+    let known: Vec<(String, Value)> = context
+        .objects
+        .into_iter()
+        .chain(excluded)
+        .map(|manifest| (manifest.resource.fact_name(), manifest.object))
+        .collect();
+    let run = Run { policies, settings, from_labels: options.mode.is_none(), now, known };
+    report.notes.extend(run.unlabelled(&judged));
+    let (outcomes, errors) = run.outcomes(&judged);
+    report.errors.extend(errors);
+    for (manifest, outcome) in judged.iter().zip(outcomes) {
+        if let Some(outcome) = outcome {
+            report.objects.push(row(manifest, outcome, &mut report.errors));
+        }
+    }
+    report
+}
+
+/// The settings with what the options say instead.
+fn scoped(settings: &Settings, options: &Options) -> Settings {
+    let mut settings = settings.clone();
+    if let Some(mode) = options.mode {
+        settings.defaults.mode = mode;
+        // patches go with the mode that was asked for, not with what the cluster's configuration says
+        settings.defaults.patch = None;
+    }
+    if let Some(tier) = options.tier {
+        settings.defaults.tier = tier;
+    }
+    settings
+}
+
+fn is_excluded(manifest: &Manifest, settings: &Settings) -> bool {
+    manifest.namespace().is_some_and(|namespace| {
+        SYSTEM_NAMESPACES.contains(&namespace)
+            || settings.excluded_namespaces.iter().any(|excluded| excluded == namespace)
+    })
+}
+
+/// All that the reviews of a run share.
+struct Run<'r> {
+    policies: &'r Arc<PolicySet>,
+    settings: Arc<Settings>,
+    from_labels: bool,
+    now: jiff::Timestamp,
+    /// Objects that are only known, by kind.
+    known: Vec<(String, Value)>,
+}
+
+impl Run<'_> {
+    /// The outcomes, in the order of the manifests. Once patches are known, everything is judged again beside the patched
+    /// objects: a class that is patched to Retain is one that retains, also for the claims in the same input.
+    fn outcomes(&self, manifests: &[Manifest]) -> (Vec<Option<Outcome>>, Vec<Failure>) {
+        let mut worker = Worker::new();
+        let mut errors = Vec::new();
+        let mut objects: Vec<Value> = manifests.iter().map(|manifest| manifest.object.clone()).collect();
+        let mut outcomes = self.pass(manifests, &objects, &mut worker, &mut errors);
+        let mut changed = false;
+        for ((object, outcome), manifest) in objects.iter_mut().zip(&outcomes).zip(manifests) {
+            let patched = outcome.as_ref().and_then(|outcome| outcome.patch.object.clone());
+            if let Some(patched) = patched {
+                changed |= self.policies.needed_context().contains_key(&manifest.resource.fact_name());
+                *object = patched;
+            }
+        }
+        if changed {
+            errors.clear();
+            outcomes = self.pass(manifests, &objects, &mut worker, &mut errors);
+        }
+        (outcomes, errors)
+    }
+
+    fn pass(
+        &self,
+        manifests: &[Manifest],
+        objects: &[Value],
+        worker: &mut Worker,
+        errors: &mut Vec<Failure>,
+    ) -> Vec<Option<Outcome>> {
+        let names: Vec<String> = manifests.iter().map(|manifest| manifest.resource.fact_name()).collect();
+        let known = self.known.iter().map(|(name, object)| (name.as_str(), object));
+        let own = names.iter().map(String::as_str).zip(objects);
+        let facts = facts(known.chain(own), self.from_labels);
+        let snapshot = Snapshot::new(self.policies.clone(), self.settings.clone(), Arc::new(facts), self.now);
+        let judge = |manifest: &Manifest| match request::create(manifest) {
+            Ok(request) => Some(review(&request, &snapshot, Phase::Full, Instant::now() + PER_OBJECT, worker)),
+            Err(error) => {
+                errors.push(Failure { source: Some(manifest.source([])), policy: None, message: error.to_string() });
+                None
+            }
+        };
+        manifests.iter().map(judge).collect()
+    }
+
+    /// One line for each namespace whose labels are wanted and not known.
+    fn unlabelled(&self, manifests: &[Manifest]) -> Vec<String> {
+        if !self.from_labels {
+            return Vec::new();
+        }
+        let is_namespace = |name: &str| name == "namespaces";
+        let name = |object: &Value| object.pointer("/metadata/name").and_then(Value::as_str).map(str::to_owned);
+        let known: BTreeSet<String> = (self.known.iter().filter(|(kind, _)| is_namespace(kind)))
+            .filter_map(|(_, object)| name(object))
+            .chain(
+                manifests
+                    .iter()
+                    .filter(|manifest| is_namespace(&manifest.resource.fact_name()))
+                    .map(|manifest| manifest.id.name.clone()),
+            )
+            .collect();
+        let wanted: BTreeSet<&str> = manifests.iter().filter_map(Manifest::namespace).collect();
+        let defaults = self.settings.defaults;
+        let line = |namespace: &str| {
+            format!(
+                "namespace {namespace}: its labels are not known, so {} and mode {} hold; give it with --snapshot",
+                defaults.tier, defaults.mode
+            )
+        };
+        wanted.into_iter().filter(|namespace| !known.contains(*namespace)).map(line).collect()
+    }
+}
+
+/// What a review found, with places.
+fn row(manifest: &Manifest, outcome: Outcome, errors: &mut Vec<Failure>) -> Judged {
+    let source = manifest.source([]);
+    let mut failure = |policy: String, message: String| {
+        errors.push(Failure { source: Some(source.clone()), policy: Some(policy), message });
+    };
+    for PolicyFailure { policy, reason, .. } in outcome.failures {
+        failure(policy, reason);
+    }
+    for DroppedPatch { policies, reason, .. } in outcome.patch.dropped {
+        failure(policies.join(", "), format!("no patch: {reason}"));
+    }
+    let violations = outcome.findings.into_iter().map(|finding| {
+        let source = place(manifest, &finding.path);
+        Violation { finding, source }
+    });
+    Judged {
+        resource: manifest.id.clone(),
+        violations: violations.collect(),
+        patches: [(outcome.patch.applied, true), (outcome.patch.proposed, false)]
+            .into_iter()
+            .filter_map(|(changes, permitted)| patch(manifest, &changes, permitted))
+            .collect(),
+        unknown: outcome.unknown.into_iter().map(|u| UnknownRow { policy: u.policy, missing: u.missing }).collect(),
+        source,
+    }
+}
+
+fn place(manifest: &Manifest, path: &[crate::admission::pointer::Step]) -> Source {
+    use crate::admission::pointer::Step;
+    let tokens: Vec<String> = path
+        .iter()
+        .map(|step| match step {
+            Step::Index(index) => index.to_string(),
+            Step::Key(key) => key.clone(),
+        })
+        .collect();
+    manifest.source(tokens.iter().map(String::as_str))
+}
+
+fn patch(manifest: &Manifest, changes: &[Change], permitted: bool) -> Option<PatchRow> {
+    let rebased = rebase::rebase(manifest, changes)?;
+    let policies: BTreeSet<&str> = changes.iter().map(|change| change.policy.as_str()).collect();
+    Some(PatchRow {
+        policies: policies.into_iter().map(str::to_owned).collect(),
+        ops: rebased.ops,
+        permitted,
+        before: manifest.written.clone(),
+        after: rebased.after,
+        is_json: manifest.is_json,
+    })
+}

@@ -1,0 +1,51 @@
+//! The command line: one file per subcommand, flags only.
+
+mod check;
+mod serve;
+mod webhook_config;
+
+use clap::{Parser, Subcommand};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Admission webhook policy enforcer for stateful workloads on Kubernetes
+#[derive(Debug, Parser)]
+#[command(name = "seawall", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer the API server's admission webhooks
+    Serve(Box<serve::ServeArgs>),
+    /// Print the webhook configurations, or remove them from a cluster
+    WebhookConfig(Box<webhook_config::WebhookConfigArgs>),
+    /// Judge manifests as the API server would have them judged
+    Check(Box<check::CheckArgs>),
+}
+
+/// Runs the command line. Exit codes: 0 clean, 1 violations, 2 could not run; a broken pipe is 0.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Serve(args) => serve::run(*args),
+        Command::WebhookConfig(args) => webhook_config::run(*args),
+        Command::Check(args) => check::run(*args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "seawall: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(broken))
+}

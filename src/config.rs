@@ -1,0 +1,279 @@
+//! The configuration file `seawall.yaml`: read, validated, with defaults.
+//!
+//! Unknown keys and wrong values are errors with their line. Flags override the environment, which overrides the file;
+//! the flags live in `cli/`.
+
+use crate::policy::matcher::same_resource;
+use crate::policy::metadata::{MatchRule, Metadata};
+use crate::policy::mode::{Action, Actions, Mode, PatchSetting, Tier};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Namespaces of Kubernetes itself, never judged: a webhook that stands in their way can keep a cluster from starting.
+pub const SYSTEM_NAMESPACES: &[&str] = &["kube-node-lease", "kube-public", "kube-system"];
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}: {source}; give another with --config")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not of the expected shape.
+    #[error("{path}:{line}:{column}: {problem}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// Column, from 1.
+        column: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A limit that would stop everything.
+    #[error("{path}: limits.{key}: {found} is too small; at least {least}")]
+    Limit {
+        /// The file.
+        path: PathBuf,
+        /// Which limit.
+        key: &'static str,
+        /// The value.
+        found: u64,
+        /// The smallest that works.
+        least: u64,
+    },
+    /// Readable, but does not fit the policies that are loaded.
+    #[error("configuration: policies.{policy}{key}: {problem}")]
+    Policy {
+        /// Policy id.
+        policy: String,
+        /// Key below it, with a leading dot.
+        key: String,
+        /// What is wrong and what is wanted.
+        problem: String,
+    },
+}
+
+/// The validated settings.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Settings {
+    /// What holds where no label says otherwise.
+    pub defaults: Defaults,
+    /// Overrides by policy id.
+    pub policies: BTreeMap<String, PolicyOverride>,
+    /// Namespaces that are never judged, besides `kube-system`, `kube-public`, `kube-node-lease` and Seawall's own.
+    pub excluded_namespaces: Vec<String>,
+    /// API groups whose resources own what they create (operators), besides those of the knowledge data.
+    pub operator_groups: Vec<String>,
+    /// Rows that extend or replace `data.seawall.knowledge`, merged key by key.
+    pub knowledge: Map<String, Value>,
+    /// Bounds of one request.
+    pub limits: Limits,
+}
+
+/// What holds where no label says otherwise. Out of the box nothing is rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Defaults {
+    /// Tier of unlabelled namespaces and cluster-scoped objects.
+    pub tier: Tier,
+    /// Mode of unlabelled namespaces and cluster-scoped objects.
+    pub mode: Mode,
+    /// Whether safe defaults are written; left out: exactly where the mode is enforce.
+    pub patch: Option<PatchSetting>,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self { tier: Tier::Tier2, mode: Mode::Warn, patch: None }
+    }
+}
+
+/// Overrides of one policy.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PolicyOverride {
+    /// Actions by tier; a tier left out keeps the policy's own.
+    pub actions: BTreeMap<Tier, Action>,
+    /// Parameters, over those of the policy and its tiers.
+    pub parameters: Map<String, Value>,
+    /// Replaces the policy's match.
+    #[serde(rename = "match")]
+    pub rules: Option<Vec<MatchRule>>,
+    /// Tiers in which the patches are wanted, instead of the policy's own.
+    pub patch: Option<Vec<Tier>>,
+}
+
+/// Bounds of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest AdmissionReview in bytes. The API server's own limits allow about 27 MiB.
+    pub max_body_bytes: usize,
+    /// Longest review in milliseconds, all passes and the queue included.
+    pub review_milliseconds: u64,
+    /// Worker threads that evaluate; 0: one for each core.
+    pub workers: usize,
+    /// One live request in this many is also evaluated by the interpreter; 0: none.
+    pub sample_one_in: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_body_bytes: 32 * 1024 * 1024, review_milliseconds: 1000, workers: 0, sample_one_in: 100 }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            defaults: Defaults::default(),
+            policies: BTreeMap::new(),
+            excluded_namespaces: Vec::new(),
+            operator_groups: Vec::new(),
+            knowledge: Map::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read or has an unknown key or a wrong value.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(path, &text)
+    }
+
+    /// Reads the text of a file; `path` is for messages.
+    ///
+    /// # Errors
+    /// When it has an unknown key or a wrong value.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+            return Ok(Self::default());
+        }
+        let settings: Self = serde_saphyr::from_str(text).map_err(|error| {
+            let (line, column) = error.location().map_or((1, 1), |l| (l.line(), l.column()));
+            let text = error.to_string();
+            ConfigError::Parse {
+                path: path.to_owned(),
+                line,
+                column,
+                problem: text.lines().next().unwrap_or(&text).to_owned(),
+            }
+        })?;
+        let limits = settings.limits;
+        let least = [
+            ("maxBodyBytes", limits.max_body_bytes as u64, 64 * 1024),
+            ("reviewMilliseconds", limits.review_milliseconds, 50),
+        ];
+        match least.into_iter().find(|(_, found, least)| found < least) {
+            Some((key, found, least)) => Err(ConfigError::Limit { path: path.to_owned(), key, found, least }),
+            None => Ok(settings),
+        }
+    }
+
+    /// Applies the overrides to a policy's metadata.
+    #[must_use]
+    pub fn apply(&self, metadata: &Metadata) -> Metadata {
+        let mut metadata = metadata.clone();
+        // a policy that asks for the defaults under these names gets them
+        let defaults = [("defaultTier", self.defaults.tier.as_str()), ("defaultMode", self.defaults.mode.as_str())];
+        for (key, word) in defaults {
+            if let Some(value) = metadata.parameters.get_mut(key) {
+                *value = Value::from(word);
+            }
+        }
+        let Some(over) = self.policies.get(&metadata.id) else { return metadata };
+        let mut actions: Actions = metadata.actions;
+        for (tier, action) in &over.actions {
+            actions.set(*tier, *action);
+        }
+        metadata.actions = actions;
+        metadata.parameters.extend(over.parameters.clone());
+        for parameters in metadata.tier_parameters.values_mut() {
+            parameters.retain(|key, _| !over.parameters.contains_key(key));
+        }
+        if let Some(rules) = &over.rules {
+            metadata.rules.clone_from(rules);
+        }
+        if let Some(patch) = &over.patch {
+            metadata.patch = patch.iter().copied().collect();
+        }
+        metadata
+    }
+
+    /// Checks the overrides against the policies that are loaded.
+    ///
+    /// # Errors
+    /// When one names a policy or a parameter that does not exist, or a resource that the policy was not written for.
+    pub fn validate(&self, policies: &[Metadata]) -> Result<(), ConfigError> {
+        for (id, over) in &self.policies {
+            let error =
+                |key: &str, problem: String| ConfigError::Policy { policy: id.clone(), key: key.to_owned(), problem };
+            let Some(metadata) = policies.iter().find(|m| m.id == *id) else {
+                let near = closest(id, policies.iter().map(|m| m.id.as_str()));
+                return Err(error("", format!("no such policy is loaded{near}")));
+            };
+            if let Some(unknown) = over.parameters.keys().find(|k| !metadata.parameters.contains_key(*k)) {
+                let near = closest(unknown, metadata.parameters.keys().map(String::as_str));
+                return Err(error(".parameters", format!("{id} has no parameter {unknown:?}{near}")));
+            }
+            for rule in over.rules.iter().flatten() {
+                if let Some(foreign) =
+                    rule.resources.iter().find(|r| !metadata.rules.iter().any(|own| same_resource(own, r)))
+                {
+                    return Err(error(
+                        ".match",
+                        format!("{id} is not written for {foreign:?}; it can only be narrowed to its own resources"),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `; did you mean "x"?` where a known word is near.
+fn closest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> String {
+    let near = known.map(|k| (similar::TextDiff::from_chars(word, k).ratio(), k)).max_by(|a, b| a.0.total_cmp(&b.0));
+    near.filter(|(ratio, _)| *ratio > 0.6).map(|(_, k)| format!("; did you mean {k:?}?")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Settings, ConfigError> {
+        Settings::parse(Path::new("seawall.yaml"), text)
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        assert_eq!(parse("# nothing\n").unwrap(), Settings::default());
+        assert_eq!(parse("defaults: {mode: enforce}").unwrap().defaults.mode, Mode::Enforce);
+    }
+
+    #[test]
+    fn errors_have_their_line() {
+        let error = parse("defaults:\n  tier: tier-1\n  mod: warn\n").unwrap_err().to_string();
+        assert!(error.starts_with("seawall.yaml:3:3: ") && error.contains("mod"), "{error}");
+        let error = parse("limits: {reviewMilliseconds: 0}").unwrap_err().to_string();
+        assert_eq!(error, "seawall.yaml: limits.reviewMilliseconds: 0 is too small; at least 50");
+        let error = parse("defaults:\n  mode: enforced\n").unwrap_err().to_string();
+        assert!(error.starts_with("seawall.yaml:2:") && error.contains("enforced"), "{error}");
+    }
+}

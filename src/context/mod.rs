@@ -1,0 +1,14 @@
+//! Facts that a policy may ask for: `data.cluster`.
+//!
+//! [`facts`] is the immutable snapshot and its indexes, [`manifest`] makes one from files, [`cluster`] keeps one up to
+//! date by watches: [`resources`] says where a kind is served, [`watch`] follows it, [`namespace`] answers the cache's
+//! misses, [`scope`] reads the labels that decide.
+
+pub mod cluster;
+pub mod facts;
+pub mod kinds;
+pub mod manifest;
+pub mod namespace;
+pub mod resources;
+pub mod scope;
+mod watch;

@@ -1,0 +1,239 @@
+//! Makes programs from Rego: all modules are parsed together, then each policy gets a small program of its own, so that
+//! one policy's error, limit or panic is its own.
+
+use super::analysis::{self, Refused, Rules};
+use super::builtins::{self, short};
+use super::rewrite;
+use regorus::languages::rego::compiler::Compiler;
+use regorus::rvm::program::Program;
+use regorus::{CompiledPolicy, Engine};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Why modules were not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// A module does not parse. The engine's text has file, line and an excerpt.
+    #[error("{file}: {problem}")]
+    Parse {
+        /// File of the module.
+        file: String,
+        /// The engine's words.
+        problem: String,
+    },
+    /// Constructs that are not loaded, all of them.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Refused(Vec<Refused>),
+    /// The engine cannot prepare the modules (an undefined function, a conflict).
+    #[error("{package}: {problem}")]
+    Prepare {
+        /// Package being prepared.
+        package: String,
+        /// The engine's words.
+        problem: String,
+    },
+}
+
+/// A file of a policy set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Path for messages, relative to the bundle's root.
+    pub file: String,
+    /// Content.
+    pub text: String,
+}
+
+/// All modules of a set, parsed and analysed.
+#[derive(Debug)]
+pub struct Modules {
+    engine: Engine,
+    /// The same modules as the RVM's compiler gets them right.
+    rewritten: Engine,
+    /// What every rule calls and reads.
+    pub rules: Rules,
+}
+
+impl Modules {
+    /// Parses and analyses.
+    ///
+    /// # Errors
+    /// When a module does not parse or has a construct that is not loaded.
+    pub fn parse<'s>(sources: impl IntoIterator<Item = &'s Source>) -> Result<Self, CompileError> {
+        let mut engine = Engine::new();
+        engine.set_strict_builtin_errors(true);
+        engine.set_gather_prints(true);
+        for source in sources {
+            let parsed = engine.add_policy(source.file.clone(), source.text.clone());
+            parsed.map_err(|e| CompileError::Parse {
+                file: source.file.clone(),
+                problem: e.to_string().trim().to_owned(),
+            })?;
+        }
+        let prepare = |problem: String| CompileError::Prepare { package: "all modules".to_owned(), problem };
+        let printed = engine.get_ast_as_json().map_err(|e| prepare(e.to_string()))?;
+        let trees = parse_deep(&printed).map_err(|e| prepare(e.to_string()))?;
+        let (rules, refused) = analysis::analyse(&trees);
+        if !refused.is_empty() {
+            return Err(CompileError::Refused(refused));
+        }
+        let mut rewritten = Engine::new();
+        rewritten.set_strict_builtin_errors(true);
+        for tree in trees.as_array().into_iter().flatten() {
+            let text = |key: &str| tree.get("source").and_then(|s| s.get(key)?.as_str()).unwrap_or_default();
+            let file = text("file");
+            let tree = tree.get("ast").unwrap_or(&serde_json::Value::Null);
+            let module = rewrite::assignments(text("contents"), tree).map_err(|line| {
+                let problem = "an assignment is the whole body of a rule".to_owned();
+                let instead = "put the body in braces: `if { x := … }`".to_owned();
+                CompileError::Refused(vec![Refused { file: file.to_owned(), line, problem, instead }])
+            });
+            let module = if file.ends_with("_test.rego") { text("contents").to_owned() } else { module? };
+            rewritten.add_policy(file.to_owned(), module).map_err(|e| prepare(e.to_string()))?;
+        }
+        Ok(Self { engine, rewritten, rules })
+    }
+
+    /// An engine with these modules and no data.
+    #[must_use]
+    pub(super) fn engine(&self) -> Engine {
+        self.engine.clone()
+    }
+}
+
+/// Syntax trees nest deeper than serde_json reads by default; the parser of the engine itself bounds expressions to 32
+/// levels, so a deeper document cannot come from it. Read on a thread of its own with room for that.
+fn parse_deep(text: &str) -> Result<serde_json::Value, serde_json::Error> {
+    use serde::Deserialize;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    serde_json::Value::deserialize(&mut reader)
+}
+
+/// The two rules that a policy answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Entry {
+    /// `violation`
+    Violation,
+    /// `patch`
+    Patch,
+}
+
+impl Entry {
+    /// The rule's name.
+    #[must_use]
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Self::Violation => "violation",
+            Self::Patch => "patch",
+        }
+    }
+}
+
+/// Which engine answers for a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// The compiled program.
+    Rvm,
+    /// The interpreter.
+    Interpreter,
+}
+
+/// One policy, ready to be evaluated.
+#[derive(Debug)]
+pub struct Unit {
+    /// Unique in this process: workers keep a machine for each.
+    pub(super) id: u64,
+    /// Full package, for example `data.seawall.policies.x`.
+    pub package: String,
+    pub(super) modules: Arc<Modules>,
+    pub(super) compiled: Option<(Arc<Program>, CompiledPolicy)>,
+    /// Why the interpreter answers, where it does from the start.
+    pub interpreted_because: Option<String>,
+    demoted: AtomicBool,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl Unit {
+    /// Compiles the policy of a package. `interpret`: a reason to leave it to the interpreter.
+    ///
+    /// # Errors
+    /// When the engine cannot prepare the package at all; what only the RVM cannot compile goes to the interpreter.
+    pub fn compile(modules: &Arc<Modules>, package: &str, interpret: Option<String>) -> Result<Self, CompileError> {
+        let prepare = |problem: String| CompileError::Prepare { package: package.to_owned(), problem };
+        let entries: Vec<String> = [Entry::Violation, Entry::Patch]
+            .iter()
+            .map(|e| format!("{package}.{}", e.rule()))
+            .filter(|r| modules.rules.contains_key(r))
+            .collect();
+        let Some(first) = entries.first() else {
+            return Err(prepare(
+                "neither `violation` nor `patch`; a policy needs at least `violation contains …`".to_owned(),
+            ));
+        };
+        let prepared = |engine: &Engine| {
+            let compiled = engine.clone().compile_with_entrypoint(&first.as_str().into());
+            compiled.map_err(|e| prepare(e.to_string().trim().to_owned()))
+        };
+        // also prepared as written: what the interpreter cannot use is not loaded
+        prepared(&modules.engine)?;
+        let compiled = prepared(&modules.rewritten)?;
+        let names: Vec<&str> = entries.iter().map(String::as_str).collect();
+        let program = match interpret {
+            Some(reason) => Err(reason),
+            None => program(&compiled, &names),
+        };
+        let (compiled, interpreted_because) = match program {
+            Ok(program) => (Some((program, compiled)), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Ok(Self {
+            id,
+            package: package.to_owned(),
+            modules: modules.clone(),
+            compiled,
+            interpreted_because,
+            demoted: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether the policy has this rule.
+    #[must_use]
+    pub fn has(&self, entry: Entry) -> bool {
+        self.modules.rules.contains_key(&format!("{}.{}", self.package, entry.rule()))
+    }
+
+    /// Whether it has a program for the RVM.
+    #[must_use]
+    pub const fn is_compiled(&self) -> bool {
+        self.compiled.is_some()
+    }
+
+    /// Which engine answers now.
+    #[must_use]
+    pub fn engine(&self) -> EngineKind {
+        if self.compiled.is_none() || self.demoted.load(Ordering::Relaxed) {
+            EngineKind::Interpreter
+        } else {
+            EngineKind::Rvm
+        }
+    }
+
+    /// From now on the interpreter answers: the engines were seen to disagree. True when it was the RVM before.
+    pub fn demote(&self) -> bool {
+        self.compiled.is_some() && !self.demoted.swap(true, Ordering::Relaxed)
+    }
+}
+
+/// The RVM's program, or why there is none.
+fn program(compiled: &CompiledPolicy, entries: &[&str]) -> Result<Arc<Program>, String> {
+    let program = Compiler::compile_from_policy(compiled, entries).map_err(|e| short(&e.to_string()))?;
+    let mut program = Arc::unwrap_or_clone(program);
+    program.validate_limits()?;
+    builtins::guard_program(&mut program).map_err(|name| format!("{name} is not a permitted builtin"))?;
+    if program.has_host_await {
+        return Err("it waits for the host".to_owned());
+    }
+    Ok(Arc::new(program))
+}

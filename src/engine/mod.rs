@@ -1,0 +1,13 @@
+//! Rego: [`analysis`] reads modules and refuses what cannot be trusted, [`builtins`] is the allow-list, [`compile`] makes
+//! programs, [`evaluate`] runs one policy, [`pool`] keeps worker threads, [`violation`] reads results.
+//!
+//! Knows nothing of Kubernetes: input and data are values, results are violations and patches.
+
+pub mod analysis;
+pub mod builtins;
+pub mod compile;
+pub mod evaluate;
+pub mod pool;
+pub mod rewrite;
+pub mod value;
+pub mod violation;

@@ -1,0 +1,368 @@
+//! The METADATA block of a policy: OPA's annotations, with everything of ours below `custom`.
+//!
+//! Format: <https://www.openpolicyagent.org/docs/policy-language#metadata>. Unknown keys are errors with their line.
+
+use super::mode::{Actions, Severity, Tier};
+use crate::admission::request::Operation;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Why a METADATA block was refused. Lines are those of the policy file, counted from 1.
+#[derive(Debug, thiserror::Error)]
+pub enum MetadataError {
+    /// No block directly above the package line.
+    #[error("{file}: no `# METADATA` block above the package line; every policy needs one (docs/policy-format.md)")]
+    Missing {
+        /// The policy file.
+        file: String,
+    },
+    /// Not readable as YAML of the expected shape.
+    #[error("{file}:{line}: METADATA: {problem}")]
+    Unreadable {
+        /// The policy file.
+        file: String,
+        /// Line in the file.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Readable, but contradicts itself or the file it is in.
+    #[error("{file}:{line}: METADATA `{key}`: {problem}")]
+    Invalid {
+        /// The policy file.
+        file: String,
+        /// Line of the block.
+        line: usize,
+        /// Which key.
+        key: &'static str,
+        /// What is wrong and what is wanted.
+        problem: String,
+    },
+}
+
+/// How a policy reaches claims and Pods that stand inside workloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// Only inside `volumeClaimTemplates` and Pod templates.
+    Template,
+    /// Only objects of their own.
+    Direct,
+    /// Both.
+    Both,
+}
+
+/// One row of `match`: requests to these resources with these operations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MatchRule {
+    /// API groups; `""` is the core group.
+    pub api_groups: Vec<String>,
+    /// Versions.
+    pub api_versions: Vec<String>,
+    /// Plural resources, `resource/subresource` for subresources.
+    pub resources: Vec<String>,
+    /// Operations.
+    pub operations: Vec<Operation>,
+    /// See [`Via`]; default: `both` for claims, `template` for Pods, else `direct`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Via>,
+}
+
+/// A kind of `data.cluster` that a policy reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContextNeed {
+    /// Plural resource, custom kinds as `resource.group`.
+    pub resource: String,
+    /// False: without it the result is unknown. True: the policy runs without it.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// A link of the METADATA block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelatedResource {
+    /// URL.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// What stands there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// Everything that is known of a policy without evaluating it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Metadata {
+    /// Kebab-case, unique.
+    pub id: String,
+    /// One line.
+    pub title: String,
+    /// What the policy asks for and why.
+    pub description: String,
+    /// Links.
+    pub related_resources: Vec<RelatedResource>,
+    /// Id of the checklist item.
+    pub checklist: String,
+    /// How bad a violation is.
+    pub severity: Severity,
+    /// Default action by tier.
+    pub actions: Actions,
+    /// Tiers in which the patches are wanted.
+    pub patch: BTreeSet<Tier>,
+    /// Which requests.
+    pub rules: Vec<MatchRule>,
+    /// Facts that it reads.
+    pub context: Vec<ContextNeed>,
+    /// Defaults of `input.seawall.parameters`.
+    pub parameters: Map<String, Value>,
+    /// Defaults that differ by tier.
+    pub tier_parameters: BTreeMap<Tier, Map<String, Value>>,
+    /// Also judged while the object is being deleted or only loses finalizers.
+    pub guards_finalizers: bool,
+}
+
+/// The block as OPA defines it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Block {
+    title: String,
+    description: String,
+    #[serde(default)]
+    related_resources: Vec<RelatedResource>,
+    #[serde(default)]
+    #[expect(dead_code, reason = "OPA's key, allowed but not used")]
+    scope: Option<String>,
+    #[serde(default)]
+    #[expect(dead_code, reason = "OPA's key, allowed but not used")]
+    authors: Option<Value>,
+    #[serde(default)]
+    #[expect(dead_code, reason = "OPA's key, allowed but not used")]
+    organizations: Option<Value>,
+    #[serde(default)]
+    #[expect(dead_code, reason = "OPA's key, allowed but not used")]
+    schemas: Option<Value>,
+    #[serde(default)]
+    #[expect(dead_code, reason = "OPA's key, allowed but not used")]
+    entrypoint: Option<bool>,
+    custom: Custom,
+}
+
+/// Our part of the block.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Custom {
+    id: String,
+    checklist: String,
+    severity: Severity,
+    actions: Actions,
+    #[serde(default)]
+    patch: Vec<Tier>,
+    #[serde(rename = "match")]
+    rules: Vec<MatchRule>,
+    #[serde(default)]
+    context: Vec<ContextNeed>,
+    #[serde(default)]
+    parameters: Map<String, Value>,
+    #[serde(default)]
+    tier_parameters: BTreeMap<Tier, Map<String, Value>>,
+    #[serde(default)]
+    guards_finalizers: bool,
+}
+
+/// The checklist items and the further advice, in the order of the scorecard.
+pub const CHECKLIST: &[&str] = &[
+    "storage-approach",
+    "storage-class",
+    "access-mode",
+    "statefulset",
+    "reclaim-policy",
+    "node-drain",
+    "topology",
+    "backup-type",
+    "rpo-rto",
+    "restore-drill",
+    "capacity",
+    "class-standard",
+    "self-service",
+    "probes",
+    "headless-service",
+    "namespace",
+    "configuration",
+    "scaling",
+    "updates",
+    "operators",
+    "replication",
+    "placement",
+    "sizing",
+    "deletion-protection",
+    "governance",
+];
+
+impl Metadata {
+    /// Reads the block above the package line of a policy file.
+    ///
+    /// # Errors
+    /// When there is none, or it is unreadable, incomplete or contradicts the package.
+    pub fn parse(file: &str, source: &str) -> Result<Self, MetadataError> {
+        let (first_line, yaml, package) =
+            block(source).ok_or_else(|| MetadataError::Missing { file: file.to_owned() })?;
+        let block: Block = serde_saphyr::from_str(&yaml).map_err(|error| {
+            let line = error.location().map_or(first_line, |l| first_line + usize::try_from(l.line()).unwrap_or(1));
+            MetadataError::Unreadable { file: file.to_owned(), line, problem: first_sentence(&error.to_string()) }
+        })?;
+        let invalid = |key: &'static str, problem: String| MetadataError::Invalid {
+            file: file.to_owned(),
+            line: first_line,
+            key,
+            problem,
+        };
+        let custom = block.custom;
+        let kebab = |id: &str| {
+            !id.is_empty()
+                && id
+                    .split('-')
+                    .all(|w| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+        };
+        if !kebab(&custom.id) {
+            return Err(invalid("id", format!("{:?} is not kebab-case", custom.id)));
+        }
+        let wanted = format!("seawall.policies.{}", custom.id.replace('-', "_"));
+        if package != wanted {
+            return Err(invalid("id", format!("{:?} belongs to package {wanted}, found package {package}", custom.id)));
+        }
+        if !CHECKLIST.contains(&custom.checklist.as_str()) {
+            return Err(invalid(
+                "checklist",
+                format!("{:?} is no checklist item; wanted one of {}", custom.checklist, CHECKLIST.join(", ")),
+            ));
+        }
+        if custom.rules.is_empty() {
+            return Err(invalid("match", "matches nothing; wanted at least one row".into()));
+        }
+        for rule in &custom.rules {
+            let empty = [
+                ("apiGroups", rule.api_groups.is_empty()),
+                ("apiVersions", rule.api_versions.is_empty()),
+                ("resources", rule.resources.is_empty()),
+                ("operations", rule.operations.is_empty()),
+            ];
+            if let Some((key, _)) = empty.iter().find(|(_, is_empty)| *is_empty) {
+                return Err(invalid("match", format!("a row has no {key}, so it matches nothing")));
+            }
+            if let Some(wild) =
+                rule.api_groups.iter().chain(&rule.api_versions).chain(&rule.resources).find(|w| w.contains('*'))
+            {
+                return Err(invalid(
+                    "match",
+                    format!("{wild:?}: wildcards are not permitted, webhooks stay narrow; name the resources"),
+                ));
+            }
+        }
+        for need in &custom.context {
+            if need.resource.is_empty() {
+                return Err(invalid("context", "a row has no resource".into()));
+            }
+        }
+        for (tier, parameters) in &custom.tier_parameters {
+            if let Some(unknown) = parameters.keys().find(|k| !custom.parameters.contains_key(*k)) {
+                return Err(invalid("tierParameters", format!("{tier}: {unknown:?} has no default in `parameters`")));
+            }
+        }
+        Ok(Self {
+            id: custom.id,
+            title: block.title,
+            description: block.description,
+            related_resources: block.related_resources,
+            checklist: custom.checklist,
+            severity: custom.severity,
+            actions: custom.actions,
+            patch: custom.patch.into_iter().collect(),
+            rules: custom.rules,
+            context: custom.context,
+            parameters: custom.parameters,
+            tier_parameters: custom.tier_parameters,
+            guards_finalizers: custom.guards_finalizers,
+        })
+    }
+
+    /// The parameters in a tier, before the configuration's overrides.
+    #[must_use]
+    pub fn parameters_in(&self, tier: Tier) -> Map<String, Value> {
+        let mut parameters = self.parameters.clone();
+        if let Some(of_tier) = self.tier_parameters.get(&tier) {
+            parameters.extend(of_tier.iter().map(|(k, v)| (k.clone(), v.clone())));
+        }
+        parameters
+    }
+}
+
+/// The YAML text of the METADATA block directly above the package line: (line of `# METADATA`, text, package).
+fn block(source: &str) -> Option<(usize, String, String)> {
+    let lines: Vec<&str> = source.lines().collect();
+    let package_line = lines.iter().position(|line| line.starts_with("package "))?;
+    let package = lines.get(package_line)?.strip_prefix("package ")?.split('#').next()?.trim().to_owned();
+    let above = lines.get(..package_line)?;
+    let start = above.iter().rposition(|line| line.trim_end() == "# METADATA")?;
+    let body = above.get(start + 1..)?;
+    if !body.iter().all(|line| line.starts_with('#')) {
+        return None;
+    }
+    let strip = |line: &&str| line.strip_prefix("# ").or_else(|| line.strip_prefix('#')).unwrap_or(line).to_owned();
+    Some((start + 1, body.iter().map(strip).collect::<Vec<_>>().join("\n"), package))
+}
+
+/// Parser messages carry a source excerpt after the first line; the place is told separately.
+fn first_sentence(text: &str) -> String {
+    text.lines().next().unwrap_or(text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r"# METADATA
+# title: T
+# description: D
+# custom:
+#   id: my-policy
+#   checklist: probes
+#   severity: high
+#   actions: {tier-0: Deny, tier-1: Warn, tier-2: Audit, tier-3: Off}
+#   patch: [tier-1]
+#   match:
+#   - {apiGroups: [apps], apiVersions: [v1], resources: [statefulsets], operations: [CREATE]}
+#   parameters: {strength: preferred}
+#   tierParameters: {tier-0: {strength: required}}
+package seawall.policies.my_policy
+";
+
+    #[test]
+    fn a_complete_block_is_read() {
+        let metadata = Metadata::parse("p.rego", GOOD).unwrap();
+        assert_eq!(metadata.id, "my-policy");
+        assert!(metadata.patch.contains(&Tier::Tier1));
+        assert_eq!(metadata.parameters_in(Tier::Tier0)["strength"], "required");
+        assert_eq!(metadata.parameters_in(Tier::Tier1)["strength"], "preferred");
+    }
+
+    #[test]
+    fn errors_name_the_line_and_the_key() {
+        let of = |from: &str, to: &str| Metadata::parse("p.rego", &GOOD.replace(from, to)).unwrap_err().to_string();
+        assert!(
+            of("#   severity: high", "#   severty: high").starts_with("p.rego:7: METADATA:"),
+            "{}",
+            of("#   severity: high", "#   severty: high")
+        );
+        assert!(of("severity: high", "severity: bad").contains("p.rego:7"));
+        assert!(of("checklist: probes", "checklist: prober").contains("no checklist item"));
+        assert!(
+            of("package seawall.policies.my_policy", "package seawall.policies.other").contains("belongs to package")
+        );
+        assert!(of("[statefulsets]", "['*']").contains("wildcards"));
+        assert!(of("# METADATA", "# METADAT").contains("no `# METADATA` block"));
+        assert!(of("{strength: required}", "{strenth: required}").contains("no default"));
+    }
+}

@@ -1,0 +1,8 @@
+//! What a policy is: [`metadata`] read from its annotation block, [`matcher`] for requests, [`mode`] for what follows
+//! from a violation, [`bundle`] for files, [`store`] for the compiled set that is served.
+
+pub mod bundle;
+pub mod matcher;
+pub mod metadata;
+pub mod mode;
+pub mod store;

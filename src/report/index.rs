@@ -1,0 +1,56 @@
+//! The generated index of policies, `policies/README.md`.
+
+use crate::engine::compile::EngineKind;
+use crate::policy::metadata::Metadata;
+use crate::policy::mode::Tier;
+use crate::policy::store::{Policy, PolicySet};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// The page: one row for each policy.
+#[must_use]
+pub fn policies(set: &PolicySet) -> String {
+    let mut page = String::from(
+        "# Policies\n\n<!-- generated: SEAWALL_UPDATE=1 cargo test --test policies index -->\n\nAn OPA bundle: `opa test -b policies`, \
+         `opa check --strict -b policies`. The format is described in [docs/policy-format.md](../docs/policy-format.md).\nActions are those \
+         of tier-0, tier-1, tier-2, tier-3; they hold in mode enforce, weaker modes cap them.\n\n\
+         | policy | checklist item | severity | resources | operations | actions | patches in | context | engine |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for policy in set.policies() {
+        let _ = writeln!(page, "{}", row(policy));
+    }
+    page
+}
+
+fn row(policy: &Policy) -> String {
+    let metadata = &policy.metadata;
+    let folder = policy.file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let list = |items: BTreeSet<String>| {
+        if items.is_empty() { "–".to_owned() } else { items.into_iter().collect::<Vec<_>>().join(", ") }
+    };
+    let actions: Vec<&str> = Tier::ALL.iter().map(|tier| metadata.actions.get(*tier).as_str()).collect();
+    let context = metadata
+        .context
+        .iter()
+        .map(|need| if need.optional { format!("{} (optional)", need.resource) } else { need.resource.clone() });
+    let engine = if policy.engine() == EngineKind::Rvm { "RVM" } else { "interpreter" };
+    format!(
+        "| [{}]({folder}/README.md) | {} | {} | {} | {} | {} | {} | {} | {engine} |",
+        metadata.id,
+        metadata.checklist,
+        metadata.severity,
+        list(of_rules(metadata, |rule| rule.resources.clone())),
+        list(of_rules(metadata, |rule| rule.operations.iter().map(ToString::to_string).collect())),
+        actions.join(", "),
+        list(metadata.patch.iter().map(ToString::to_string).collect()),
+        list(context.collect()),
+    )
+}
+
+fn of_rules(
+    metadata: &Metadata,
+    part: impl Fn(&crate::policy::metadata::MatchRule) -> Vec<String>,
+) -> BTreeSet<String> {
+    metadata.rules.iter().flat_map(part).collect()
+}

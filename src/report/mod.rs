@@ -1,0 +1,146 @@
+//! What a front end found, as one type; each format is a file beside this one.
+
+mod diff;
+pub mod index;
+pub mod json;
+pub mod text;
+pub mod yaml;
+
+use crate::decision::Finding;
+use crate::policy::mode::Action;
+use serde::Serialize;
+use serde_json::Value;
+
+/// What was found in a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Report {
+    /// Every object that was judged, in the order of the input.
+    pub objects: Vec<Judged>,
+    /// What could not be read or evaluated.
+    pub errors: Vec<Failure>,
+    /// What a person should know, but no program: one line each, for standard error.
+    pub notes: Vec<String>,
+}
+
+/// An object that was judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// Which object.
+    pub resource: ResourceId,
+    /// Where it begins.
+    pub source: Source,
+    /// Violations, worst first.
+    pub violations: Vec<Violation>,
+    /// Safe defaults that are written, or would be.
+    pub patches: Vec<PatchRow>,
+    /// Policies that could not answer for want of facts.
+    pub unknown: Vec<UnknownRow>,
+}
+
+/// A violation and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Violation {
+    /// The violation.
+    pub finding: Finding,
+    /// Where the field stands; of a field that is not written, the nearest parent.
+    pub source: Source,
+}
+
+/// Names an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceId {
+    /// As written.
+    pub api_version: String,
+    /// Kind.
+    pub kind: String,
+    /// Namespace; none for cluster-scoped objects.
+    pub namespace: Option<String>,
+    /// Name, or what stands in `generateName`.
+    pub name: String,
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// The file as it was named; `stdin` for standard input.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+/// Safe defaults for one object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PatchRow {
+    /// The policies that want them.
+    pub policies: Vec<String>,
+    /// RFC 6902, applies to the manifest as written.
+    pub ops: json_patch::Patch,
+    /// Whether mode and patch setting permit them here. If not they are only told.
+    pub permitted: bool,
+    /// The manifest as written.
+    pub before: Value,
+    /// The manifest with the defaults.
+    pub after: Value,
+    /// The manifest was JSON.
+    pub is_json: bool,
+}
+
+/// A policy without an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownRow {
+    /// Policy id.
+    pub policy: String,
+    /// The kind of which nothing is known.
+    pub missing: String,
+}
+
+/// Something that could not be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// Where, if it has a place.
+    pub source: Option<Source>,
+    /// Which policy, if one failed.
+    pub policy: Option<String>,
+    /// One line.
+    pub message: String,
+}
+
+/// The numbers at the end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Objects that were judged.
+    pub resources: usize,
+    /// Violations that reject.
+    pub deny: usize,
+    /// Violations that warn.
+    pub warn: usize,
+    /// Violations that are only recorded.
+    pub audit: usize,
+    /// Objects into which safe defaults are written.
+    pub patched: usize,
+    /// Answers that were not given for want of facts.
+    pub unknown: usize,
+    /// What could not be read or evaluated.
+    pub errors: usize,
+}
+
+impl Report {
+    /// The numbers.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let violations = || self.objects.iter().flat_map(|object| &object.violations);
+        let count = |action| violations().filter(|v| v.finding.effective == action).count();
+        Summary {
+            resources: self.objects.len(),
+            deny: count(Action::Deny),
+            warn: count(Action::Warn),
+            audit: count(Action::Audit),
+            patched: self.objects.iter().filter(|object| object.patches.iter().any(|p| p.permitted)).count(),
+            unknown: self.objects.iter().map(|object| object.unknown.len()).sum(),
+            errors: self.errors.len(),
+        }
+    }
+}

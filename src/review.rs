@@ -1,0 +1,156 @@
+//! THE PIPELINE: match → context → evaluate → patch to a fixpoint → decide.
+//!
+//! Pure: no I/O, no clock but the `now` of the snapshot and the deadline. A violation that a permitted patch removes is
+//! not a violation: [`Phase::Full`] patches first and judges what is left, as the API server does with `/mutate` and
+//! `/validate`.
+
+mod judge;
+mod mutate;
+mod select;
+
+use crate::admission::request::{Operation, Request};
+use crate::config::Settings;
+use crate::context::facts::Facts;
+use crate::context::scope;
+use crate::decision::{Finding, PolicyFailure, Scope, Unknown};
+use crate::engine::evaluate::{Data, Worker};
+use crate::engine::value;
+use crate::patch::plan::{Change, DroppedPatch};
+use crate::policy::mode::{Action, Mode};
+use crate::policy::store::PolicySet;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use judge::{inputs, sample};
+pub use select::unanswered;
+
+/// Everything that a review depends on besides the request. Immutable; requests share it.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The policies.
+    pub policies: Arc<PolicySet>,
+    /// The configuration.
+    pub settings: Arc<Settings>,
+    /// The facts.
+    pub facts: Arc<Facts>,
+    /// The clock.
+    pub now: jiff::Timestamp,
+    data: Data,
+}
+
+impl Snapshot {
+    /// A snapshot of these parts.
+    #[must_use]
+    pub fn new(policies: Arc<PolicySet>, settings: Arc<Settings>, facts: Arc<Facts>, now: jiff::Timestamp) -> Self {
+        let seawall = value::object([("knowledge", policies.knowledge())]);
+        let data = Data::new(value::object([("cluster", facts.data()), ("seawall", seawall)]));
+        Self { policies, settings, facts, now, data }
+    }
+
+    /// The same snapshot at another time.
+    #[must_use]
+    pub fn at(&self, now: jiff::Timestamp) -> Self {
+        Self { now, ..self.clone() }
+    }
+
+    /// The same snapshot with one more namespace known (answered by a live GET). Policies' facts stay as they are.
+    #[must_use]
+    pub fn with_namespace(&self, name: &str, labels: BTreeMap<String, String>) -> Self {
+        Self { facts: Arc::new(self.facts.with_namespace(name, labels)), ..self.clone() }
+    }
+
+    /// The document that policies see as `data`.
+    #[must_use]
+    pub const fn data(&self) -> &Data {
+        &self.data
+    }
+}
+
+/// Which part of the pipeline is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Patches only; never denies.
+    Mutate,
+    /// Judges the object as it is.
+    Validate,
+    /// Patches, then judges what is left.
+    Full,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The labels that decided.
+    pub scope: Scope,
+    /// Violations, worst first.
+    pub findings: Vec<Finding>,
+    /// Policies that could not answer.
+    pub failures: Vec<PolicyFailure>,
+    /// Policies whose facts are not there.
+    pub unknown: Vec<Unknown>,
+    /// What is patched.
+    pub patch: PatchOutcome,
+}
+
+/// What is patched, and what is not.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PatchOutcome {
+    /// Applies to the request's object as received; empty when nothing changes.
+    pub operations: json_patch::Patch,
+    /// The object afterwards, when anything changes.
+    pub object: Option<Value>,
+    /// Defaults that were written.
+    pub applied: Vec<Change>,
+    /// Values of earlier patches that were put back.
+    pub restored: Vec<Change>,
+    /// Wanted by policies but not permitted here.
+    pub proposed: Vec<Change>,
+    /// Patches that could not be merged or applied.
+    pub dropped: Vec<DroppedPatch>,
+}
+
+impl Outcome {
+    /// Whether the request is rejected.
+    #[must_use]
+    pub fn denies(&self) -> bool {
+        self.findings.iter().any(|f| f.effective == Action::Deny)
+            || self.failures.iter().any(|f| f.effective == Action::Deny)
+    }
+}
+
+/// Reviews a request. Ends at the deadline at the latest (give or take one step of the engine).
+#[must_use]
+pub fn review(request: &Request, snapshot: &Snapshot, phase: Phase, deadline: Instant, worker: &mut Worker) -> Outcome {
+    let scope = scope::scope(request, &snapshot.facts, snapshot.settings.defaults);
+    let mut outcome =
+        Outcome { scope, findings: vec![], failures: vec![], unknown: vec![], patch: PatchOutcome::default() };
+    if select::passes(request) {
+        return outcome;
+    }
+    let mut run = select::Run {
+        snapshot,
+        scope,
+        deadline,
+        worker,
+        failures: vec![],
+        unknown: vec![],
+        now: snapshot.now.to_string(),
+    };
+    let patched = if phase != Phase::Validate && request.operation != Operation::Delete {
+        outcome.patch = run.mutate(request);
+        outcome.patch.object.clone().map(|object| request.with_object(object))
+    } else {
+        None
+    };
+    if phase != Phase::Mutate && scope.mode != Mode::Off {
+        // what failed while patching is told by the judging of the same policy
+        run.failures.clear();
+        run.unknown.clear();
+        outcome.findings = run.judge(patched.as_ref().unwrap_or(request));
+    }
+    outcome.failures = run.failures;
+    outcome.unknown = run.unknown;
+    outcome
+}

@@ -1,0 +1,15 @@
+//! The command line, as a person or a pipeline uses it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod check_embedded;
+mod check_errors;
+mod check_json;
+mod check_stored;
+mod check_text;
+mod rig;

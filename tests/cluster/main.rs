@@ -1,0 +1,20 @@
+//! Seawall and the facts it relies on, on a real kube-apiserver with the real `kubectl`. See `docs/testing.md`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy's allow-…-in-tests covers test functions only, not the helpers of an integration test"
+)]
+
+mod apply;
+mod availability;
+mod controlplane;
+mod facts;
+mod harness;
+mod modes;
+mod patches;
+mod policies;
+mod ratchet;
+mod rbac;
+mod registration;

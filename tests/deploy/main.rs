@@ -1,0 +1,112 @@
+//! `deploy/base` fits the program that it deploys. Whether an API server takes it, and its RBAC, is tested in `tests/cluster`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "clippy's allow-…-in-tests covers test functions only, not the helpers of an integration test"
+)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use seawall::config::Settings;
+use seawall::context::cluster::NAMESPACES;
+use seawall::context::resources;
+use seawall::policy::store::PolicySet;
+use seawall::server::DrainConfig;
+use serde_json::{Value, json};
+
+fn base(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/base").join(file)
+}
+
+fn documents(file: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(&std::fs::read_to_string(base(file)).unwrap()).unwrap()
+}
+
+fn pod() -> Value {
+    documents("deployment.yaml")[0]["spec"]["template"]["spec"].clone()
+}
+
+#[test]
+fn the_configuration_says_what_holds_without_it() {
+    assert_eq!(Settings::load(&base("seawall.yaml")).unwrap(), Settings::default());
+}
+
+#[test]
+fn every_file_is_part_of_the_kustomization() {
+    let kustomization = &documents("kustomization.yaml")[0];
+    let listed = kustomization["resources"].as_array().unwrap().iter().chain(
+        kustomization["configMapGenerator"].as_array().unwrap().iter().flat_map(|g| g["files"].as_array().unwrap()),
+    );
+    let listed: BTreeSet<String> = listed.map(|file| file.as_str().unwrap().to_owned()).collect();
+    let there = std::fs::read_dir(base("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(listed, there.filter(|name| name != "kustomization.yaml").collect());
+}
+
+#[test]
+fn exactly_the_kinds_that_embedded_policies_read_may_be_listed_and_watched() {
+    let mut needed: BTreeSet<(String, String)> = BTreeSet::new();
+    let policies = PolicySet::embedded(&Settings::default()).unwrap();
+    for kind in policies.needed_context().keys().map(String::as_str).chain([NAMESPACES]) {
+        let group = match kind.split_once('.') {
+            Some((_, group)) => group.to_owned(),
+            None => resources::KNOWN.iter().find(|row| row.resource == kind).unwrap().group.to_owned(),
+        };
+        needed.insert((group, kind.split('.').next().unwrap().to_owned()));
+    }
+    let role = documents("rbac.yaml").into_iter().find(|role| role["kind"] == "ClusterRole").unwrap();
+    for verb in ["list", "watch"] {
+        let mut granted = BTreeSet::new();
+        for rule in role["rules"].as_array().unwrap() {
+            if rule["verbs"].as_array().unwrap().contains(&json!(verb)) {
+                let group = rule["apiGroups"][0].as_str().unwrap();
+                let resources = rule["resources"].as_array().unwrap().iter();
+                granted.extend(resources.map(|r| (group.to_owned(), r.as_str().unwrap().to_owned())));
+            }
+        }
+        assert_eq!(granted, needed, "{verb}");
+    }
+}
+
+#[test]
+fn no_pod_is_killed_while_it_drains() {
+    let grace = pod()["terminationGracePeriodSeconds"].as_u64().unwrap();
+    assert!(grace > DrainConfig::default().total().as_secs(), "{grace}");
+}
+
+#[test]
+fn pods_are_found_by_service_budget_and_spread() {
+    let deployment = &documents("deployment.yaml")[0]["spec"];
+    let labels = &deployment["template"]["metadata"]["labels"];
+    assert_eq!(&deployment["selector"]["matchLabels"], labels);
+    assert_eq!(&documents("service.yaml")[0]["spec"]["selector"], labels);
+    assert_eq!(&documents("poddisruptionbudget.yaml")[0]["spec"]["selector"]["matchLabels"], labels);
+    assert_eq!(&pod()["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"], labels);
+    let term = &pod()["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"][0];
+    assert_eq!(&term["podAffinityTerm"]["labelSelector"]["matchLabels"], labels);
+}
+
+#[test]
+fn what_is_mounted_named_and_called_is_there() {
+    let pod = pod();
+    let container = &pod["containers"][0];
+    let ports: BTreeSet<&str> =
+        container["ports"].as_array().unwrap().iter().map(|port| port["name"].as_str().unwrap()).collect();
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        assert!(ports.contains(container[probe]["httpGet"]["port"].as_str().unwrap()), "{probe}");
+    }
+    assert!(ports.contains(documents("service.yaml")[0]["spec"]["ports"][0]["targetPort"].as_str().unwrap()));
+    let mounts = container["volumeMounts"].as_array().unwrap().iter();
+    let config = mounts.clone().find(|mount| mount["name"] == "config").unwrap();
+    let flag = format!("--config={}/seawall.yaml", config["mountPath"].as_str().unwrap());
+    assert!(container["args"].as_array().unwrap().contains(&json!(flag)));
+    let mounted: BTreeSet<Option<&str>> = mounts.map(|mount| mount["name"].as_str()).collect();
+    assert_eq!(mounted, pod["volumes"].as_array().unwrap().iter().map(|volume| volume["name"].as_str()).collect());
+    let generated = &documents("kustomization.yaml")[0]["configMapGenerator"][0]["name"];
+    assert_eq!(&pod["volumes"][0]["configMap"]["name"], generated);
+    // kustomize puts the hash of the ConfigMap into every resourceNames that has its name
+    assert!(documents("rbac.yaml").iter().all(|role| !role["rules"].to_string().contains(&generated.to_string())));
+    // serve makes the Service's name from the namespace that it finds itself in
+    assert_eq!(documents("service.yaml")[0]["metadata"]["name"], "seawall");
+    assert_eq!(pod["serviceAccountName"], documents("serviceaccount.yaml")[0]["metadata"]["name"]);
+}

@@ -1,0 +1,181 @@
+//! What the engine is known to get wrong, to panic on, or to hang on: each is refused when it is loaded, rewritten, or
+//! contained. A new version of regorus runs the same list.
+
+use seawall::engine::compile::{CompileError, EngineKind, Entry, Modules, Source, Unit};
+use seawall::engine::evaluate::{Data, EvaluationError, Worker};
+use seawall::engine::value::{self, Value};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+fn modules(body: &str) -> Result<Arc<Modules>, CompileError> {
+    let text = format!("package seawall.policies.p\n\n{body}\n");
+    Modules::parse([&Source { file: "p.rego".to_owned(), text }]).map(Arc::new)
+}
+
+fn unit(body: &str) -> Unit {
+    let modules = modules(body).unwrap_or_else(|e| panic!("{e}"));
+    let unit = Unit::compile(&modules, "data.seawall.policies.p", None).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(unit.interpreted_because, None);
+    unit
+}
+
+/// Both engines' answers for `violation`, as JSON.
+fn both(body: &str, input: serde_json::Value) -> [Result<serde_json::Value, EvaluationError>; 2] {
+    let unit = unit(body);
+    let data = Data::new(value::from_json(&json!({"cluster": {"nodes": {}}})));
+    let input = value::from_json(&input);
+    [EngineKind::Rvm, EngineKind::Interpreter].map(|kind| {
+        let answer = Worker::new().evaluate_on(kind, &unit, Entry::Violation, &input, &data, Duration::from_secs(10));
+        answer.map(|v| value::to_json(&v).unwrap_or_default())
+    })
+}
+
+fn agree(body: &str, input: serde_json::Value, wanted: serde_json::Value) {
+    let [rvm, interpreter] = both(body, input);
+    assert_eq!(rvm, Ok(wanted.clone()), "RVM: {body}");
+    assert_eq!(interpreter, Ok(wanted), "interpreter: {body}");
+}
+
+fn refused(body: &str, part: &str) {
+    let error = match modules(body) {
+        Err(error) => error.to_string(),
+        Ok(_) => panic!("was loaded: {body}"),
+    };
+    assert!(error.contains(part) && error.contains("p.rego:"), "{error}");
+}
+
+#[test]
+fn an_undefined_assignment_ends_the_body() {
+    // regorus 0.14.1's RVM goes on with an undefined variable; the rewriting makes it stop
+    agree("violation contains 7 if { x := input.missing }", json!({}), json!([]));
+    agree("violation contains 7 if { x := f(input) }\nf(v) := 1 if v.z", json!({}), json!([]));
+    agree("violation contains f(input)\nf(v) := 7 if { x := v.z } else := 3", json!({}), json!([3]));
+    agree(
+        "violation contains f(input)\nf(v) := e if { e := v.z } else := e if { e := v.b } else := 9",
+        json!({"b": 2}),
+        json!([2]),
+    );
+    agree("violation contains count(l) if { l := [1 | some q in [1]; e := input.z] }", json!({}), json!([0]));
+    agree("violation contains 1 if every q in [1] { e := input.z }", json!({}), json!([]));
+    agree("violation contains 1 if not h\nh if { e := input.z }", json!({}), json!([1]));
+}
+
+#[test]
+fn shadowed_names_stay_apart() {
+    agree("violation contains y if { x := 1; y := [x | x := 2] }", json!({}), json!([[2]]));
+    refused("violation contains x if x := input.x", "put the body in braces");
+}
+
+#[test]
+fn constructs_on_which_engines_differ_are_refused() {
+    refused("violation contains 1 if count([x.q | some x in [{}]]) == 0", "term of a comprehension");
+    refused("violation contains 1 if {k: x.q | some k, x in {\"a\": {}}} == {}", "term of a comprehension");
+    refused(
+        "violation contains f(1)\nf(x) := 7 if { some e in [1]; e > 5 } else := 3",
+        "a loop in a body of f that has an `else`",
+    );
+    refused("violation contains f(1)\nf(x) := 7 if { [1, 2][_] > 5 } else := 3", "a loop in a body of f");
+    refused("violation contains f([])\nf(x) := x[0] if { x != 1 } else := 3", "front of an `else`");
+    refused("default f(_) := 1\nf(x) := 2 if x == 2\nviolation contains f(1)", "`default` on the function f");
+    refused("a.b.c := 1\nviolation contains 1 if a.b.c", "several parts");
+    refused("violation contains x if walk(input, x)", "walk is not a permitted builtin");
+    refused("violation contains 1 if print(input)", "print is not a permitted builtin");
+    refused("violation contains 1 if input.a / input.b > 1", "division");
+    refused("violation contains 1 if data.cluster[input.kind]", "computed");
+    refused("violation contains 1 if data[input.kind]", "data is a package");
+    refused(
+        "violation contains 1 if data.cluster.nodes[_]\nviolation contains 1 if data.other.x",
+        "neither a rule nor a fact",
+    );
+}
+
+#[test]
+fn what_panics_hangs_or_aborts_is_refused() {
+    refused(
+        "violation contains x if x := numbers.range(1, input.replicas)",
+        "numbers.range is not a permitted builtin",
+    );
+    refused("violation contains x if x := units.parse_bytes(input.size)", "units.parse_bytes is not");
+    refused("violation contains x if x := units.parse(input.size)", "units.parse is not");
+    refused("violation contains x if x := bits.lsh(1, input.n)", "bits.lsh is not");
+    refused("violation contains x if x := strings.count(\"\", \"\")", "strings.count is not");
+    refused("violation contains x if x := net.cidr_expand(\"0.0.0.0/0\")", "net.cidr_expand is not");
+    refused("violation contains x if x := sprintf(input.format, [1])", "format that is not a literal");
+    refused("violation contains x if x := sprintf(\"%²\", [1])", "sprintf verb");
+    refused("violation contains x if x := sprintf(\"%04000000000d\", [1])", "sprintf verb");
+    refused("violation contains x if x := sprintf(\"%s %s\", [1])", "2 verbs and 1 values");
+    refused("violation contains 1 if regex.match(input.pattern, \"a\")", "pattern that is not a literal");
+    refused("violation contains x if x := http.send({})", "http.send is not");
+    refused("violation contains x if x := time.now_ns()", "time.now_ns is not");
+    refused("violation contains f(1)\nf(x) := f(x)", "calls itself");
+    refused("violation contains f(1)\nf(x) := g(x)\ng(x) := f(x)", "calls itself");
+}
+
+#[test]
+fn a_failing_builtin_is_the_policys_failure_on_both_engines() {
+    for body in [
+        "violation contains 1 if not lower(input.n)",
+        "violation contains 1 if { x := lower(input.n) }\nviolation contains 2",
+        "violation contains 1 if time.parse_rfc3339_ns(input.s) > 1",
+        "violation contains 1 if object.get(input.s, \"a\", 1) == 1",
+        "violation contains x if { y := [lower(v) | some v in [1, 2]]; x := count(y) }",
+    ] {
+        let [rvm, interpreter] = both(body, json!({"n": 1, "s": "text"}));
+        assert!(matches!(rvm, Err(EvaluationError::Builtin(_))), "{body}: {rvm:?}");
+        assert!(interpreter.is_err(), "{body}: {interpreter:?}");
+    }
+    let [rvm, _] = both("violation contains x if { x := to_number(input.s) }", json!({"s": "1".repeat(1000)}));
+    assert!(rvm.unwrap_err().to_string().contains("longer than"));
+}
+
+#[test]
+fn values_of_different_types_compare_as_rego_orders_them() {
+    agree("violation contains 1 if input.a < input.b", json!({"a": 1, "b": "x"}), json!([1]));
+}
+
+#[test]
+fn a_policy_that_does_not_end_is_stopped() {
+    let body = "violation contains 1 if {\n\tl := input.l\n\tsome a in l\n\tsome b in l\n\tsome c in l\n\tsome d in l\n\ta + b + c + d < 0\n}";
+    let unit = unit(body);
+    let data = Data::new(Value::new_object());
+    let input = value::from_json(&json!({"l": (0..400).collect::<Vec<_>>()}));
+    for kind in [EngineKind::Rvm, EngineKind::Interpreter] {
+        let started = Instant::now();
+        let mut worker = Worker::new();
+        let limit = Duration::from_millis(200);
+        let result = worker.evaluate_on(kind, &unit, Entry::Violation, &input, &data, limit);
+        assert_eq!(result, Err(EvaluationError::Timeout(limit)), "{kind:?}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{kind:?} took {:?}", started.elapsed());
+        // the machine is good for the next request
+        let small = value::from_json(&json!({"l": [-9]}));
+        let after = worker.evaluate_on(kind, &unit, Entry::Violation, &small, &data, Duration::from_secs(5));
+        assert_eq!(after.map(|v| value::to_json(&v)), Ok(Some(json!([1]))));
+    }
+}
+
+#[test]
+fn nothing_of_one_request_is_left_for_the_next() {
+    let unit = unit("violation contains x if { x := input.x }\nviolation contains \"fact\" if data.cluster.nodes.n");
+    let mut worker = Worker::new();
+    let with = Data::new(value::from_json(&json!({"cluster": {"nodes": {"n": 1}}})));
+    let without = Data::new(value::from_json(&json!({"cluster": {"nodes": {}}})));
+    for kind in [EngineKind::Rvm, EngineKind::Interpreter] {
+        for (input, data, wanted) in [
+            (json!({"x": 1}), &with, json!([1, "fact"])),
+            (json!({}), &without, json!([])),
+            (json!({"x": 2}), &without, json!([2])),
+            (json!({}), &with, json!(["fact"])),
+        ] {
+            let answer = worker.evaluate_on(
+                kind,
+                &unit,
+                Entry::Violation,
+                &value::from_json(&input),
+                data,
+                Duration::from_secs(5),
+            );
+            assert_eq!(answer.map(|v| value::to_json(&v).unwrap_or_default()), Ok(wanted), "{kind:?} {input}");
+        }
+    }
+}
