@@ -5,10 +5,10 @@
 //! read (so writes conflict), crashing before and after a write, deleting the stored state, writing the configuration late
 //! and from an old read. Two ways of running are tested: with the live configuration read back, and by time alone.
 //!
-//! What the model takes for granted: replicas get to act every hour; the configuration is written within 500 s of a
-//! change (by time alone) or every 4 hours (when read back); API servers follow it within 55 s; clocks of replicas
-//! are right to half an hour. A replica whose first leaf was signed by a CA that was never published is not ready and is
-//! not counted until it is.
+//! What the model takes for granted: an old read is at most ten minutes old; replicas get to act every hour; the
+//! configuration is written within 500 s of a change (by time alone) or every 4 hours (when read back); API servers
+//! follow it within 55 s; clocks of replicas are right to half an hour. A replica whose first leaf was signed by a CA
+//! that was never published is not ready and is not counted until it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -89,9 +89,8 @@ struct Writer {
 struct World {
     reads_back: bool,
     now: i64,
-    /// Every state that was ever stored; the last is the current one.
-    stored: Vec<Option<CaState>>,
-    changed_at: i64,
+    /// Every state that was ever stored, with the time it came; the last is the current one.
+    stored: Vec<(i64, Option<CaState>)>,
     synced: usize,
     deleted_at: Option<i64>,
     /// Every bundle that was ever live, with the time it came.
@@ -108,8 +107,7 @@ impl World {
         Self {
             reads_back,
             now: T0,
-            stored: vec![None],
-            changed_at: T0,
+            stored: vec![(T0, None)],
             synced: 0,
             deleted_at: None,
             live: vec![(T0, BTreeSet::new())],
@@ -139,8 +137,7 @@ impl World {
                 }
             }
             Operation::Delete => {
-                self.stored.push(None);
-                self.changed_at = self.now;
+                self.stored.push((self.now, None));
                 self.deleted_at = Some(self.now);
             }
         }
@@ -154,7 +151,7 @@ impl World {
             let write_by = if self.reads_back {
                 self.writer.wrote_at + 4 * HOUR
             } else if self.synced + 1 < self.stored.len() {
-                self.changed_at + 500
+                self.stored[self.stored.len() - 1].0 + 500
             } else {
                 i64::MAX
             };
@@ -175,8 +172,12 @@ impl World {
     }
 
     fn read(&mut self, pod: usize, back: usize) {
-        let version = (self.stored.len() - 1).saturating_sub(back);
-        self.pods[pod].read = Some((version, self.stored[version].clone()));
+        let last = self.stored.len() - 1;
+        let mut version = last;
+        while version > 0 && last - version < back && self.stored[version].0 > self.now - 600 {
+            version -= 1;
+        }
+        self.pods[pod].read = Some((version, self.stored[version].1.clone()));
     }
 
     fn crash(&mut self, pod: usize) {
@@ -219,8 +220,7 @@ impl World {
         {
             self.promotions += usize::from(step == Step::Promote);
             actor.known = Some(next.clone());
-            self.stored.push(Some(next));
-            self.changed_at = now;
+            self.stored.push((now, Some(next)));
             if crash_after_write {
                 return self.crash(pod);
             }
@@ -248,7 +248,7 @@ impl World {
 
     /// The writer is a replica and does rounds like all, whether it has something to write or not.
     fn writer_see(&mut self) {
-        if let Some(Some(state)) = self.stored.last() {
+        if let Some((_, Some(state))) = self.stored.last() {
             for certificate in state.certificates() {
                 self.writer.held.insert(certificate.info.id.clone(), self.now);
             }
@@ -258,7 +258,7 @@ impl World {
     fn writer_read(&mut self) {
         self.writer_see();
         let version = self.stored.len() - 1;
-        let Some(state) = &self.stored[version] else {
+        let Some(state) = &self.stored[version].1 else {
             // nothing to publish until a replica puts the state back
             self.synced = version;
             return;
