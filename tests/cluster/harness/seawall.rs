@@ -45,14 +45,16 @@ impl Seawall {
     /// Starts and waits until it is ready (not until the API server calls it, see [`Seawall::in_force`]).
     pub(crate) fn start(plane: &ControlPlane, name: &str, options: &Options<'_>) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_seawall"));
+        // the CA file goes away with the test
+        let scratch = [("TMPDIR".to_owned(), plane.dir().display().to_string())];
         let process = match options.node {
             Some(node) => {
                 let mut args = node.enter(program);
                 let ip = args.remove(0);
                 args.extend(arguments(plane, name, options));
-                Guarded::spawn(name, plane.dir(), Path::new(&ip), &args)
+                Guarded::spawn_with(name, plane.dir(), Path::new(&ip), &args, &scratch)
             }
-            None => Guarded::spawn(name, plane.dir(), program, &arguments(plane, name, options)),
+            None => Guarded::spawn_with(name, plane.dir(), program, &arguments(plane, name, options), &scratch),
         };
         let mut process = process.unwrap_or_else(|e| panic!("cannot start seawall: {e}"));
         let deadline = Instant::now() + Duration::from_secs(60);
