@@ -305,10 +305,10 @@ impl World {
     }
 }
 
-/// 1,000 of each by default, for the time it takes; `PROPTEST_CASES` has the say. 20,000 were run when this was written.
+/// 64 of each by default, for the time it takes; `PROPTEST_CASES` has the say. 20,000 were run when this was written.
 fn cases() -> ProptestConfig {
     let default = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    if std::env::var_os("PROPTEST_CASES").is_some() { default } else { ProptestConfig { cases: 1_000, ..default } }
+    if std::env::var_os("PROPTEST_CASES").is_some() { default } else { ProptestConfig { cases: 64, ..default } }
 }
 
 proptest! {
