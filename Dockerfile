@@ -3,7 +3,9 @@ FROM rust:1.95.0-alpine AS build
 # ring compiles C
 RUN apk add --no-cache musl-dev gcc make perl
 WORKDIR /src
-COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
+COPY Cargo.toml Cargo.lock rust-toolchain.toml build.rs ./
+# named in Cargo.toml, so it must be there; not built
+COPY benches benches
 COPY src src
 # the policies are embedded in the binary
 COPY policies policies

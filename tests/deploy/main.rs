@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use seawall::config::Settings;
 use seawall::context::cluster::NAMESPACES;
@@ -109,4 +110,32 @@ fn what_is_mounted_named_and_called_is_there() {
     // serve makes the Service's name from the namespace that it finds itself in
     assert_eq!(documents("service.yaml")[0]["metadata"]["name"], "seawall");
     assert_eq!(pod["serviceAccountName"], documents("serviceaccount.yaml")[0]["metadata"]["name"]);
+}
+
+/// What the Dockerfile copies is all that cargo needs to find its targets (a build needs docker; this does not).
+#[test]
+fn the_image_gets_all_that_cargo_needs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dockerfile = std::fs::read_to_string(root.join("Dockerfile")).unwrap();
+    let build_stage = dockerfile.split("FROM scratch").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for line in build_stage.lines().filter_map(|line| line.strip_prefix("COPY ")) {
+        let mut sources: Vec<&str> = line.split_whitespace().collect();
+        let target = sources.pop().unwrap();
+        for source in sources {
+            let to = if target.ends_with('/') { folder.path().join(source) } else { folder.path().join(target) };
+            let copied = Command::new("cp").arg("-r").arg(root.join(source)).arg(&to).status().unwrap();
+            assert!(copied.success(), "COPY {source}");
+        }
+    }
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--locked", "--offline", "--no-deps", "--format-version=1"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
+    let text = String::from_utf8_lossy(&metadata.stdout).into_owned();
+    for wanted in ["custom-build", "\"bin\""] {
+        assert!(text.contains(wanted), "no {wanted} target");
+    }
 }
