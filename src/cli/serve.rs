@@ -236,7 +236,8 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         tokio::spawn(watch_context(cluster, readiness.clone(), metrics.clone()));
     }
     let bundle = certificates.bundle_pem().borrow().clone();
-    if let Err(error) = sample::announce(admission, admin, bundle.as_deref(), &app.snapshot.load(), alone) {
+    let announced = sample::announce(admission, admin, bundle.as_deref(), &app.snapshot.load(), alone);
+    if let Err(error) = &announced {
         tracing::warn!(%error, "the addresses could not be announced on standard output");
     }
     let ended = server
@@ -246,6 +247,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         register::Registered::release(keeper).await;
     }
     stop.cancel();
+    drop(announced);
     Ok(ended)
 }
 

@@ -3,8 +3,8 @@
 //! Without this, the second `kubectl apply` or `replace` of the original file takes a default away again: an error where
 //! the field is immutable, a rolling restart where it is in a Pod template.
 //!
-//! The annotation is a JSON object: pointer (list elements by their name, `/spec/containers/[db]/readinessProbe`) to
-//! `{"policy", "from"?, "appended"?}`. `from` is the value before, left out where there was none. `appended` is the element
+//! The annotation is a JSON object: pointer (list elements by their name, `/spec/containers/[db]/readinessProbe`) to a list
+//! of `{"policy", "from"?, "appended"?}`: a value has one, a list may have got elements from several policies. `from` is the value before, left out where there was none. `appended` is the element
 //! that was added to the list at the pointer.
 
 use super::json::{ApplyError, Editor};

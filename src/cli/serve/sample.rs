@@ -11,14 +11,24 @@ const DENIED: &str = include_str!("sample/denied.json");
 /// A StorageClass that deletes volumes: patched.
 const PATCHED: &str = include_str!("sample/patched.json");
 
-/// Prints the addresses. With no cluster, also two calls that can be pasted into a shell.
+/// The folder of CA and samples; removed when the server ends.
+pub(super) struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Prints the addresses. With no cluster, also two calls that can be pasted into a shell. The folder is there while the
+/// result lives.
 pub(super) fn announce(
     admission: SocketAddr,
     admin: SocketAddr,
     ca: Option<&str>,
     snapshot: &Snapshot,
     alone: bool,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Option<Folder>> {
     let mut out = std::io::stdout().lock();
     let defaults = snapshot.settings.defaults;
     writeln!(
@@ -33,7 +43,7 @@ pub(super) fn announce(
     writeln!(out, "metrics: http://{admin}")?;
     let Some(ca) = ca else {
         out.flush()?;
-        return Ok(());
+        return Ok(None);
     };
     let folder = folder(admission.port())?;
     let ca_file = folder.join("ca.crt");
@@ -53,7 +63,7 @@ pub(super) fn announce(
         }
     }
     out.flush()?;
-    Ok(())
+    Ok(Some(Folder(folder)))
 }
 
 fn curl(ca: &Path, review: &Path, address: SocketAddr, path: &str) -> String {
