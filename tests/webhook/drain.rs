@@ -13,26 +13,33 @@ use crate::rig::{Rig, quick_drain};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_in_flight_are_all_answered() {
+    for after in [100, 600] {
+        calls_in_flight_released(Duration::from_millis(after)).await;
+    }
+}
+
+/// The calls end this long after the signal: while the server drains (300 ms), or when the port is closed.
+async fn calls_in_flight_released(after: Duration) {
     let rig = Rig::start(Limits::default(), quick_drain()).await;
     let mut calls = Vec::new();
     for _ in 0..20 {
         let mut http = rig.http1().await;
-        http.send("GET", "/slow", "").await.unwrap();
+        http.send("GET", "/held", "").await.unwrap();
         calls.push(tokio::spawn(async move { http.reply().await.unwrap() }));
     }
     let two = rig.http2();
     for _ in 0..20 {
-        let (two, url) = (two.clone(), rig.url("/slow"));
+        let (two, url) = (two.clone(), rig.url("/held"));
         calls.push(tokio::spawn(async move {
             let response = two.get(url).send().await.unwrap();
             let status = response.status().as_u16();
             crate::rig::Reply { status, closes: true, body: response.text().await.unwrap() }
         }));
     }
-    while rig.handled.load(Ordering::SeqCst) < 40 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    rig.reached_handlers(40).await;
     rig.shutdown.signal();
+    tokio::time::sleep(after).await;
+    rig.release();
     for call in calls {
         let reply = call.await.unwrap();
         assert_eq!((reply.status, reply.body.as_str(), reply.closes), (200, "done", true));
@@ -86,14 +93,20 @@ async fn a_steady_load_loses_nothing_while_draining() {
 
 #[tokio::test]
 async fn an_idle_connection_gets_one_last_request_after_the_port_is_closed() {
-    let rig = Rig::start(Limits::default(), quick_drain()).await;
+    let rig = Rig::start(Limits::default(), DrainConfig { linger: Duration::from_secs(20), ..quick_drain() }).await;
     let mut used = rig.http1().await;
     used.post("before").await.unwrap();
     let mut unused = rig.http1().await;
     rig.shutdown.signal();
-    // between the end of the drain (300 ms) and the end of lingering (900 ms)
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(TcpStream::connect(rig.address).await.is_err(), "no new connections any more");
+    let mut open = true;
+    for _ in 0..1000 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        open = TcpStream::connect(rig.address).await.is_ok();
+        if !open {
+            break;
+        }
+    }
+    assert!(!open, "the port is closed after the drain");
     for http in [&mut used, &mut unused] {
         let reply = http.post("last").await.unwrap();
         assert_eq!((reply.body.as_str(), reply.closes), ("last", true));
@@ -104,20 +117,20 @@ async fn an_idle_connection_gets_one_last_request_after_the_port_is_closed() {
 
 #[tokio::test]
 async fn idle_connections_are_closed_at_last_and_a_request_on_the_wire_is_still_answered() {
-    let rig = Rig::start(Limits::default(), quick_drain()).await;
+    let rig = Rig::start(Limits::default(), DrainConfig { linger: Duration::from_secs(2), ..quick_drain() }).await;
     let mut idle = rig.http1().await;
     idle.post("x").await.unwrap();
     let mut late = rig.http1().await;
     late.post("x").await.unwrap();
     let start = Instant::now();
     rig.shutdown.signal();
-    tokio::time::sleep(Duration::from_millis(880)).await;
-    // half a request shortly before the end of lingering, the rest after it
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    // half a request before the end of lingering (2.3 s), the rest after it
     late.stream.write_all(b"POST /echo HTTP/1.1\r\nHost: localhost\r\n").await.unwrap();
     late.stream.flush().await.unwrap();
     assert!(idle.ends_within(Duration::from_secs(5)).await);
-    assert!(start.elapsed() >= Duration::from_millis(850), "closed after {:?}", start.elapsed());
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(start.elapsed() >= Duration::from_millis(2250), "closed after {:?}", start.elapsed());
+    tokio::time::sleep(Duration::from_millis(200)).await;
     late.stream.write_all(b"Content-Type: text/plain\r\nContent-Length: 3\r\n\r\nend").await.unwrap();
     assert_eq!(late.reply().await.unwrap().body, "end");
     assert_eq!(rig.ended().await, Ended::Drained { cut: 0 });
@@ -133,12 +146,12 @@ async fn http2_is_told_to_go_and_goes() {
     rig.shutdown.signal();
     // its connection stays idle in the client's pool; without a GOAWAY this would take the whole minute
     assert_eq!(rig.ended().await, Ended::Drained { cut: 0 });
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
 async fn readiness_falls_at_once_and_the_admin_port_stays() {
-    let drain = DrainConfig { drain: Duration::from_millis(800), ..quick_drain() };
+    let drain = DrainConfig { drain: Duration::from_secs(10), ..quick_drain() };
     let rig = Rig::start(Limits::default(), drain).await;
     assert!(rig.readiness.is_ready());
     rig.shutdown.signal();
@@ -163,14 +176,12 @@ async fn what_never_ends_is_cut_at_the_bound_and_counted() {
     let rig = Rig::start(Limits::default(), drain).await;
     let mut http = rig.http1().await;
     http.send("GET", "/sleep", "").await.unwrap();
-    while rig.handled.load(Ordering::SeqCst) == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    rig.reached_handlers(1).await;
     let start = Instant::now();
     rig.shutdown.signal();
     let ended = rig.ended().await;
     assert_eq!(ended, Ended::Drained { cut: 1 });
-    assert!(start.elapsed() >= Duration::from_millis(450) && start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() >= Duration::from_millis(450) && start.elapsed() < Duration::from_secs(20));
     assert!(http.reply().await.is_err());
 }
 
@@ -179,14 +190,12 @@ async fn a_second_signal_ends_at_once() {
     let rig = Rig::start(Limits::default(), DrainConfig::default()).await;
     let mut http = rig.http1().await;
     http.send("GET", "/sleep", "").await.unwrap();
-    while rig.handled.load(Ordering::SeqCst) == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    rig.reached_handlers(1).await;
     let start = Instant::now();
     rig.shutdown.signal();
     tokio::time::sleep(Duration::from_millis(50)).await;
     rig.shutdown.signal();
     assert_eq!(rig.ended().await, Ended::Aborted);
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
-    assert!(http.ends_within(Duration::from_secs(2)).await, "its connections are gone too");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(http.ends_within(Duration::from_secs(5)).await, "its connections are gone too");
 }

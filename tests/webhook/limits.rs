@@ -13,9 +13,9 @@ use crate::rig::{Http1, Rig, quick_drain};
 
 fn short() -> Limits {
     Limits {
-        handshake: Duration::from_millis(300),
-        header: Duration::from_millis(300),
-        idle: Duration::from_millis(900),
+        handshake: Duration::from_secs(2),
+        header: Duration::from_millis(500),
+        idle: Duration::from_secs(3),
         request: Duration::from_millis(700),
         ..Limits::default()
     }
@@ -27,17 +27,17 @@ async fn closes_between(http: &mut Http1, from: u64, to: u64) {
     assert!(start.elapsed() >= Duration::from_millis(from), "closed after {:?}", start.elapsed());
 }
 
-/// hyper's own clock would be the header clock here: 300 ms of idling must not end the connection, 900 ms must.
+/// hyper's own clock would be the header clock here: half a second of idling must not end the connection, three must.
 #[tokio::test]
 async fn the_idle_limit_is_not_the_header_limit() {
     let rig = Rig::start(short(), quick_drain()).await;
     let mut http = rig.http1().await;
     for _ in 0..3 {
         assert_eq!(http.post("x").await.unwrap().status, 200);
-        tokio::time::sleep(Duration::from_millis(600)).await;
+        tokio::time::sleep(Duration::from_millis(1200)).await;
     }
     assert_eq!(http.post("x").await.unwrap().status, 200);
-    closes_between(&mut http, 800, 3000).await;
+    closes_between(&mut http, 2900, 20_000).await;
     rig.metric_reaches("seawall_connections_closed_total{listener=\"admission\",end=\"idle_timeout\"}", 1.0).await;
 }
 
@@ -46,10 +46,10 @@ async fn the_idle_limit_is_not_the_header_limit() {
 async fn a_connection_without_any_byte_yet_counts_as_idle() {
     let rig = Rig::start(short(), quick_drain()).await;
     let mut http = rig.http1().await;
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
     assert_eq!(http.post("late").await.unwrap().body, "late");
     let mut silent = rig.http1().await;
-    closes_between(&mut silent, 800, 3000).await;
+    closes_between(&mut silent, 2900, 20_000).await;
 }
 
 /// The real thing, with real times: longer than hyper's 30 seconds. HTTP/2 beside it.
@@ -83,9 +83,9 @@ async fn a_silent_handshake_is_cut_and_holds_up_nobody() {
     assert_eq!(rig.http1().await.post("x").await.unwrap().status, 200);
     for stream in &mut silent {
         let mut rest = Vec::new();
-        let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await.unwrap();
+        let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut rest)).await.unwrap();
     }
-    assert!(start.elapsed() >= Duration::from_millis(250), "{:?}", start.elapsed());
+    assert!(start.elapsed() >= Duration::from_millis(1900), "{:?}", start.elapsed());
     rig.metric_reaches("seawall_tls_handshake_failures_total{reason=\"timeout\"}", 50.0).await;
 }
 
@@ -98,7 +98,7 @@ async fn a_header_that_trickles_is_cut() {
     let start = Instant::now();
     let (mut read, mut write) = tokio::io::split(http.stream);
     let trickle = tokio::spawn(async move {
-        for byte in b"POST /echo HTTP/1.1\r\nHost: localhost\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" {
+        for byte in b"POST /echo HTTP/1.1\r\nHost: localhost\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" {
             if write.write_all(&[*byte]).await.is_err() || write.flush().await.is_err() {
                 break;
             }
@@ -108,7 +108,7 @@ async fn a_header_that_trickles_is_cut() {
     let mut rest = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(5), read.read_to_end(&mut rest)).await.expect("cut");
     let took = start.elapsed();
-    assert!(took >= Duration::from_millis(250) && took < Duration::from_millis(2500), "{took:?}");
+    assert!(took >= Duration::from_millis(450) && took < Duration::from_millis(4000), "{took:?}");
     rig.metric_reaches("seawall_connections_closed_total{listener=\"admission\",end=\"header_timeout\"}", 1.0).await;
     trickle.abort();
 }

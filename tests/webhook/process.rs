@@ -103,7 +103,7 @@ impl Drop for Process {
 #[tokio::test]
 async fn sigterm_drains_and_exits_with_zero() {
     for signal in ["TERM", "INT"] {
-        let mut process = Process::start(Duration::from_millis(400), "");
+        let mut process = Process::start(Duration::from_secs(3), "");
         let mut calls = Vec::new();
         for _ in 0..10 {
             let mut http = process.http1().await.unwrap();

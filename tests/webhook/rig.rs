@@ -17,6 +17,7 @@ use seawall::server::{DrainConfig, Ended, Limits, Readiness, Server, ServerConfi
 use seawall::telemetry::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -34,6 +35,7 @@ pub(crate) struct Rig {
     pub(crate) metrics: Arc<Metrics>,
     /// Requests that reached a handler.
     pub(crate) handled: Arc<AtomicUsize>,
+    gate: Arc<Semaphore>,
     pub(crate) ended: JoinHandle<Ended>,
 }
 
@@ -51,7 +53,7 @@ impl Rig {
         Self::start_with(limits, drain, Router::new()).await
     }
 
-    /// `/echo`, `/slow` (300 ms), `/sleep` (a minute), `/panic`, and whatever `more` has.
+    /// `/echo`, `/held` (until [`Self::release`]), `/slow` (a second), `/sleep` (a minute), `/panic`, and what `more` has.
     pub(crate) async fn start_with(limits: Limits, drain: DrainConfig, more: Router) -> Self {
         let authority = issue::authority(certs::now(), 365 * DAY).unwrap();
         let pair = issue::leaf(&authority, &issue::local_names(), certs::now(), 2 * DAY).unwrap();
@@ -63,14 +65,27 @@ impl Rig {
         let (shutdown, readiness) = (Shutdown::new(drain), Readiness::default());
         let metrics = Arc::new(Metrics::new());
         let handled = Arc::new(AtomicUsize::new(0));
+        let gate = Arc::new(Semaphore::new(0));
         let ended = tokio::spawn(server.run(
-            routes(&handled).merge(more),
+            routes(&handled, &gate).merge(more),
             router::admin(readiness.clone(), metrics.clone()),
             shutdown.clone(),
             readiness.clone(),
             metrics.clone(),
         ));
-        Self { address, admin, authority, resolver, shutdown, readiness, metrics, handled, ended }
+        Self { address, admin, authority, resolver, shutdown, readiness, metrics, handled, gate, ended }
+    }
+
+    /// Lets everybody in `/held` go.
+    pub(crate) fn release(&self) {
+        self.gate.close();
+    }
+
+    /// Waits until this many requests are in a handler or were in one.
+    pub(crate) async fn reached_handlers(&self, count: usize) {
+        while self.handled.load(Ordering::SeqCst) < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     pub(crate) fn roots(&self) -> RootCertStore {
@@ -122,12 +137,13 @@ impl Rig {
     }
 }
 
-fn routes(handled: &Arc<AtomicUsize>) -> Router {
+fn routes(handled: &Arc<AtomicUsize>, gate: &Arc<Semaphore>) -> Router {
     let count = |handled: &Arc<AtomicUsize>| {
         let handled = handled.clone();
         move || handled.fetch_add(1, Ordering::SeqCst)
     };
-    let (echo, slow, sleep) = (count(handled), count(handled), count(handled));
+    let (echo, held, slow, sleep) = (count(handled), count(handled), count(handled), count(handled));
+    let gate = gate.clone();
     Router::new()
         .route(
             "/echo",
@@ -137,10 +153,19 @@ fn routes(handled: &Arc<AtomicUsize>) -> Router {
             }),
         )
         .route(
+            "/held",
+            get(async move || {
+                held();
+                // closing the gate is what ends this
+                let _ = gate.acquire().await;
+                "done"
+            }),
+        )
+        .route(
             "/slow",
             get(async move || {
                 slow();
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
                 "done"
             }),
         )
