@@ -73,8 +73,11 @@ pub fn by_name(root: &Value, path: &[Step]) -> String {
                 value = value.and_then(|v| v.get(name));
             }
             Step::Index(index) => {
+                let list = value.and_then(Value::as_array);
                 value = value.and_then(|v| v.get(*index));
-                match element_name(value) {
+                // a name that an invalid object has twice tells nothing
+                let same = |name| list.into_iter().flatten().filter(|e| element_name(Some(e)) == Some(name)).count();
+                match element_name(value).filter(|name| same(*name) == 1) {
                     Some(name) => {
                         let _ = write!(key, "[{}]", escape(name));
                     }
@@ -114,5 +117,7 @@ mod tests {
         assert_eq!(by_name(&object, &path("containers", 0)), "/spec/containers/[db]");
         assert_eq!(by_name(&object, &path("containers", 1)), "/spec/containers/1");
         assert_eq!(by_name(&object, &path("vct", 0)), "/spec/vct/[data]");
+        let twice = json!({"spec": {"containers": [{"name": "db"}, {"name": "db"}]}});
+        assert_eq!(by_name(&twice, &path("containers", 1)), "/spec/containers/1");
     }
 }

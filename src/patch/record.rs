@@ -58,12 +58,54 @@ impl Record {
                 Some(list) => (list, change.to.clone()),
                 None => (change.pointer.as_str(), None),
             };
-            let entry = Entry { policy: change.policy.clone(), from: change.from.clone(), appended };
+            // null is absent, and JSON cannot tell the two apart here
+            let from = change.from.clone().filter(|from| !from.is_null());
+            let entry = Entry { policy: change.policy.clone(), from, appended };
             let entries = self.0.entry(named(object, pointer)).or_default();
             if !entries.contains(&entry) {
                 entries.push(entry);
             }
         }
+    }
+
+    /// Takes the recorded changes out of an object: back to what it was before them. Returns those that could be taken out;
+    /// what is not there, or cannot have been written, is left.
+    #[must_use]
+    pub fn undo(self, editor: &mut Editor) -> Self {
+        let undone = |editor: &mut Editor, named: &str, entry: &Entry| {
+            let pointer = indexed(editor.object(), named)?;
+            match (&entry.appended, &entry.from) {
+                (Some(element), _) => {
+                    let list = editor.object().pointer(&pointer)?.as_array()?;
+                    let place = list.iter().rposition(|candidate| covers(candidate, element))?;
+                    editor.remove(&format!("{pointer}/{place}")).map(drop).ok()
+                }
+                (None, Some(from)) => editor.add(&pointer, from).map(drop).ok(),
+                (None, None) => editor.remove(&pointer).map(drop).ok(),
+            }
+        };
+        let mut record = Self::default();
+        for (named, entries) in self.0 {
+            for entry in entries {
+                if undone(editor, &named, &entry).is_some() {
+                    record.0.entry(named.clone()).or_default().push(entry);
+                }
+            }
+        }
+        record
+    }
+
+    /// Keeps what another record has, too, where both objects have the same value there.
+    pub fn keep_shared(&mut self, object: &Value, other: &Self, of: &Value) {
+        self.0.retain(|named, entries| {
+            let at = |object: &Value| indexed(object, named).and_then(|pointer| object.pointer(&pointer).cloned());
+            let same = at(object) == at(of);
+            let others = other.0.get(named);
+            entries.retain(|entry| {
+                (same || entry.appended.is_some()) && others.is_some_and(|others| others.contains(entry))
+            });
+            !entries.is_empty()
+        });
     }
 
     /// Whether nothing is held.

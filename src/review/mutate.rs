@@ -77,6 +77,7 @@ impl Run<'_> {
         let permitted = self.scope.patch == PatchSetting::Enabled;
         let mut record = Record::default();
         if permitted {
+            record = self.own_record(request, object);
             editor = patched;
             record.add(editor.object(), &changes);
             outcome.applied = changes;
@@ -94,6 +95,21 @@ impl Run<'_> {
             return Editor::new(object.clone());
         }
         editor
+    }
+
+    /// The part of the record of a new object that patching it would give: the API server asks again when another webhook has
+    /// changed the object (reinvocation), and what was patched the first time must stay recorded. What a user made up does not
+    /// come out of it.
+    fn own_record(&mut self, request: &Request, object: &Value) -> Record {
+        let Some(claimed) = Record::of(object).filter(|_| self.may_patch(request)) else { return Record::default() };
+        let mut before = Editor::new(object.clone());
+        let mut claimed = claimed.undo(&mut before);
+        let request = request.with_object(before.object().clone());
+        let (anew, changes) = self.fixpoint(&request, &before, &mut Vec::new());
+        let mut confirmed = Record::default();
+        confirmed.add(anew.object(), &changes);
+        claimed.keep_shared(object, &confirmed, anew.object());
+        claimed
     }
 
     /// Rounds until nothing more is proposed. Policies that conflict, do not apply or do not come to an end are left out,

@@ -90,3 +90,35 @@ fn a_made_up_record_is_not_kept() {
     edited["metadata"]["annotations"][ANNOTATION] = json!(r#"{"/a":[{"policy":"p","from":99}],"/x":[{"policy":"p"}]}"#);
     assert_eq!(updated(&stored, &edited).0, stored);
 }
+
+#[test]
+fn undone_is_as_before_and_tells_what_was_there() {
+    let written = json!({"a": "old", "spec": {"containers": [{"name": "db"}], "terms": [{"x": 1}]}});
+    let changes =
+        [("/a", json!("new")), ("/spec/containers/0/probe", json!({"port": 1})), ("/spec/terms/-", json!({"y": 1}))];
+    let stored = created(&written, &changes);
+    let record = Record::of(&stored).unwrap();
+    let undo = |object: &Value| {
+        let mut editor = Editor::new(object.clone());
+        let undone = record.clone().undo(&mut editor);
+        (editor.object().clone(), undone)
+    };
+    let (before, undone) = undo(&stored);
+    assert_eq!((&before["a"], &before["spec"]), (&written["a"], &written["spec"]));
+    assert_eq!(undone, record);
+    // what somebody took away since is no longer among it
+    let mut edited = stored.clone();
+    edited["spec"]["terms"] = json!([{"x": 1}]);
+    edited["spec"]["containers"][0]["name"] = json!("other");
+    let (_, undone) = undo(&edited);
+    assert_eq!(undone.0.keys().collect::<Vec<_>>(), ["/a"]);
+}
+
+#[test]
+fn only_what_a_second_patching_gives_too_is_kept() {
+    let stored = created(&json!({"a": 1, "b": 1}), &[("/a", json!(2)), ("/b", json!(2))]);
+    let mut record = Record::of(&stored).unwrap();
+    let other = Record::of(&created(&json!({"a": 1, "b": 1}), &[("/a", json!(2)), ("/b", json!(3))])).unwrap();
+    record.keep_shared(&stored, &other, &json!({"a": 2, "b": 3}));
+    assert_eq!(record.0.keys().collect::<Vec<_>>(), ["/a"]);
+}

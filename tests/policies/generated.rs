@@ -1,0 +1,218 @@
+//! Properties that hold for every request, tried on generated ones: the engines agree, no policy fails, verdicts depend on what
+//! they should and nothing else, defaults are written once and put back.
+//!
+//! `SEAWALL_GENERATED` is how many requests each test makes (500), `SEAWALL_GENERATED_SEED` chooses others. A failing request is
+//! made smaller and printed.
+
+mod fields;
+mod objects;
+
+use crate::embedded::set;
+use crate::oracle::Oracle;
+use objects::{Sample, pointers, sample};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use seawall::admission::pointer::to_pointer;
+use seawall::admission::request::Request;
+use seawall::engine::evaluate::Worker;
+use seawall::engine::value;
+use seawall::patch::record::ANNOTATION_POINTER;
+use seawall::policy::mode::Tier;
+use seawall::policy::store::PolicySet;
+use seawall::review::{Outcome, Phase, Snapshot, inputs, review};
+use serde_json::{Map, Value, json};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Tries a property on all requests.
+fn for_all(property: impl Fn(&Sample, &mut Worker) -> Result<(), String>) {
+    let number = |name: &str, default: u32| {
+        std::env::var(name)
+            .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    };
+    let cases = number("SEAWALL_GENERATED", 500);
+    let mut seed = [7; 32];
+    seed[..4].copy_from_slice(&number("SEAWALL_GENERATED_SEED", 0).to_le_bytes());
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 4000, ..Config::default() };
+    let worker = RefCell::new(Worker::new());
+    let tried = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
+        .run(&sample(), |sample| property(&sample, &mut worker.borrow_mut()).map_err(TestCaseError::fail));
+    if let Err(error) = tried {
+        panic!("{error}");
+    }
+}
+
+fn policies() -> Arc<PolicySet> {
+    Arc::new(set().1)
+}
+
+fn outcome(request: &Request, snapshot: &Snapshot, phase: Phase, worker: &mut Worker) -> Outcome {
+    review(request, snapshot, phase, Instant::now() + Duration::from_secs(60), worker)
+}
+
+fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise()) }
+}
+
+#[test]
+fn the_three_engines_agree() {
+    let Some(oracle) = Oracle::start() else { return };
+    let (set, oracle) = (policies(), RefCell::new(oracle));
+    for_all(|sample, worker| {
+        let snapshot = sample.snapshot(&set);
+        let cluster = value::to_json(&snapshot.facts.data()).unwrap();
+        for (policy, input) in inputs(&sample.as_is(), &snapshot) {
+            oracle.borrow_mut().compare(worker, policy, &input, &snapshot, &cluster)?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn verdicts_depend_neither_on_the_order_of_keys_nor_on_fields_of_others() {
+    let set = policies();
+    for_all(|sample, worker| {
+        let snapshot = sample.snapshot(&set);
+        let mut of = |object: &Value, old: &Value| {
+            let result = outcome(&sample.request(sample.operation, object, old), &snapshot, Phase::Full, worker);
+            check(result.failures.is_empty(), || format!("a policy fails: {:?}", result.failures))?;
+            Ok::<_, String>((result.findings, result.unknown, result.patch.applied, result.patch.restored))
+        };
+        let verdict = of(&sample.object, &sample.old)?;
+        let turned = of(&reversed(&sample.object), &reversed(&sample.old))?;
+        check(turned == verdict, || format!("{verdict:?}\nwith the keys in another order: {turned:?}"))?;
+        let more = of(&with_strange_fields(&sample.object), &with_strange_fields(&sample.old))?;
+        check(more == verdict, || format!("{verdict:?}\nwith fields that no policy knows: {more:?}"))
+    });
+}
+
+#[test]
+fn defaults_are_written_once_and_put_back() {
+    let set = policies();
+    for_all(|sample, worker| {
+        let snapshot = sample.snapshot(&set);
+        let original = if sample.object.is_object() { &sample.object } else { &sample.old };
+        let request = sample.request("CREATE", original, &Value::Null);
+        let made = outcome(&request, &snapshot, Phase::Mutate, worker).patch;
+        check(sample.wild || made.dropped.is_empty(), || format!("dropped: {:?}", made.dropped))?;
+        let Some(patched) = made.object else { return Ok(()) };
+        let mut by_operations = original.clone();
+        json_patch::patch(&mut by_operations, &made.operations).map_err(|e| format!("does not apply: {e}"))?;
+        check(by_operations == patched, || "the operations do not make the object".to_owned())?;
+        let written: BTreeSet<&str> = made.applied.iter().map(|c| c.pointer.trim_end_matches("/-")).collect();
+        kept(original, &patched, &written)?;
+
+        // as another webhook's change makes the API server ask again
+        let again = outcome(&request.with_object(patched.clone()), &snapshot, Phase::Mutate, worker).patch;
+        check(again.operations.0.is_empty(), || format!("a second pass does {}", json!(again.operations)))?;
+        let left = outcome(&request.with_object(patched.clone()), &snapshot, Phase::Validate, worker).findings;
+        let still = left.iter().find(|f| written.contains(to_pointer(&f.path).as_str()));
+        check(still.is_none(), || format!("still violates: {still:?}"))?;
+
+        for (what, new) in [("the original", original), ("the stored object", &patched)] {
+            let update = sample.request("UPDATE", new, &patched);
+            let result = outcome(&update, &snapshot, Phase::Mutate, worker).patch;
+            let stored = result.object.as_ref().unwrap_or(new);
+            check(stored == &patched, || format!("{what} again gives {stored}\nstored was {patched}"))?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn asked_again_after_another_webhook_the_record_stays_and_is_not_made_up() {
+    let (set, mut worker) = (policies(), Worker::new());
+    let object = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db", "namespace": "shop"},
+        "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "db"}}, "template": {
+            "metadata": {"labels": {"app": "db"}},
+            "spec": {"containers": [{"name": "db", "image": "postgres:16", "ports": [{"containerPort": 5432}]}]}}},
+    });
+    let sample = Sample::new("CREATE", object.clone(), Tier::Tier1);
+    let snapshot = sample.snapshot(&set);
+    let mut mutate = |object: &Value| {
+        let request = sample.request("CREATE", object, &Value::Null);
+        outcome(&request, &snapshot, Phase::Mutate, &mut worker).patch.object.unwrap_or_else(|| object.clone())
+    };
+    let mut stored = mutate(&object);
+    let record = stored.pointer(ANNOTATION_POINTER).cloned().unwrap();
+    assert!(record.as_str().unwrap().contains("[db]/readinessProbe"), "{record}");
+    // a mesh puts its proxy in front
+    let containers = stored.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut).unwrap();
+    containers.insert(0, json!({"name": "istio-proxy", "image": "istio/proxyv2"}));
+    assert_eq!(mutate(&stored), stored);
+    // what no policy writes is not taken over
+    let mut forged = stored.clone();
+    let text = r#"{"/spec/replicas":[{"policy":"anti-affinity-host","from":1}],"/spec/x":[{"policy":"none"}]}"#;
+    *forged.pointer_mut(ANNOTATION_POINTER).unwrap() = json!(text);
+    assert_eq!(mutate(&forged).pointer(ANNOTATION_POINTER), None);
+}
+
+#[test]
+fn every_policy_is_tried() {
+    let set = policies();
+    let (fired, patched) = (RefCell::new(BTreeMap::<String, u32>::new()), RefCell::new(BTreeMap::<String, u32>::new()));
+    for_all(|sample, worker| {
+        let snapshot = sample.snapshot(&set);
+        let judged = outcome(&sample.as_is(), &snapshot, Phase::Validate, worker).findings;
+        judged.into_iter().for_each(|f| *fired.borrow_mut().entry(f.policy).or_insert(0) += 1);
+        let mutated = outcome(&sample.as_is(), &snapshot, Phase::Mutate, worker).patch;
+        mutated.applied.into_iter().for_each(|c| *patched.borrow_mut().entry(c.policy).or_insert(0) += 1);
+        Ok(())
+    });
+    let (fired, patched) = (fired.into_inner(), patched.into_inner());
+    for policy in set.policies() {
+        let patches = !policy.metadata.patch.is_empty();
+        let tried = fired.contains_key(policy.id()) && (!patches || patched.contains_key(policy.id()));
+        assert!(
+            tried,
+            "{} is not tried (extend tests/policies/generated): violations {fired:?}, patches {patched:?}",
+            policy.id()
+        );
+    }
+}
+
+/// Everything of the original that no patch is about is still there.
+fn kept(original: &Value, patched: &Value, written: &BTreeSet<&str>) -> Result<(), String> {
+    let mut places = Vec::new();
+    pointers(original, "", &mut places);
+    for place in places {
+        let about = |written: &str| written == place || written.starts_with(&format!("{place}/"));
+        let (before, after) = (original.pointer(&place), patched.pointer(&place));
+        let is_parent = before.is_some_and(|v| v.is_object() || v.is_array()) && after.is_some();
+        let changed = written.iter().any(|w| about(w)) || about(ANNOTATION_POINTER);
+        check(before == after || is_parent || changed, || format!("{place} was changed: {before:?} to {after:?}"))?;
+    }
+    Ok(())
+}
+
+fn reversed(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            Value::Object(map.iter().rev().map(|(k, v)| (k.clone(), reversed(v))).collect::<Map<_, _>>())
+        }
+        Value::Array(list) => list.iter().map(reversed).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Annotations and fields of other tools, in the places where an object may have them.
+fn with_strange_fields(object: &Value) -> Value {
+    let mut object = object.clone();
+    let places = [
+        "",
+        "/spec",
+        "/metadata",
+        "/metadata/annotations",
+        "/metadata/labels",
+        "/spec/template/metadata",
+        "/spec/template/spec",
+    ];
+    for place in places {
+        if let Some(map) = object.pointer_mut(place).and_then(Value::as_object_mut) {
+            map.insert("example.com/strange".to_owned(), json!("é"));
+        }
+    }
+    object
+}

@@ -1,0 +1,143 @@
+//! OPA as the oracle: `opaeval` (tests/tools) is OPA's own evaluator with strict builtin errors, one process for a whole test.
+
+use seawall::engine::compile::{EngineKind, Entry};
+use seawall::engine::evaluate::Worker;
+use seawall::engine::value;
+use seawall::policy::store::Policy;
+use seawall::review::Snapshot;
+use serde_json::{Map, Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// A running `opaeval`. It ends when its standard input closes.
+pub(crate) struct Oracle {
+    process: Child,
+    questions: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Oracle {
+    /// Builds (cached by Go) and starts it; `None` where there is no Go, said loudly.
+    pub(crate) fn start() -> Option<Self> {
+        let mut process = Command::new(program()?)
+            .arg("-bundle")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let questions = process.stdin.take();
+        let answers = BufReader::new(process.stdout.take().unwrap());
+        Some(Self { process, questions, answers })
+    }
+
+    /// What OPA answers for a rule of a policy: an undefined rule is an empty set, an error is an error.
+    fn ask(&mut self, query: &str, input: &Value, cluster: &Value) -> Result<Value, String> {
+        let line = json!({"id": 0, "query": query, "input": input, "cluster": cluster});
+        let questions = self.questions.as_mut().unwrap();
+        writeln!(questions, "{line}").unwrap();
+        questions.flush().unwrap();
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).unwrap();
+        let mut answer: Value = serde_json::from_str(&answer).map_err(|e| format!("opaeval is gone: {e}"))?;
+        match answer.get("error") {
+            Some(error) => Err(format!("OPA fails: {error}")),
+            None => Ok(answer.get_mut("result").map_or_else(|| json!([]), Value::take)),
+        }
+    }
+
+    /// Compares RVM, interpreter and OPA on all rules of a policy for one input.
+    pub(crate) fn compare(
+        &mut self,
+        worker: &mut Worker,
+        policy: &Policy,
+        input: &value::Value,
+        snapshot: &Snapshot,
+        cluster: &Value,
+    ) -> Result<(), String> {
+        for entry in [Entry::Violation, Entry::Patch].into_iter().filter(|entry| policy.unit.has(*entry)) {
+            let query = format!("{}.{}", policy.unit.package, entry.rule());
+            let mut ours = [EngineKind::Rvm, EngineKind::Interpreter].map(|kind| {
+                let limit = Duration::from_secs(30);
+                let answer = worker.evaluate_on(kind, &policy.unit, entry, input, snapshot.data(), limit);
+                answer.map_err(|e| format!("{query} on {kind:?}: {e}"))
+            });
+            let [rvm, interpreter] = &mut ours;
+            let json = |answer: &Result<value::Value, String>| -> Result<Value, String> {
+                Ok(canonical(value::to_json(answer.as_ref().map_err(Clone::clone)?).unwrap_or_else(|| json!([]))))
+            };
+            let (rvm, interpreter) = (json(rvm)?, json(interpreter)?);
+            let input = value::to_json(input).unwrap_or_default();
+            let opa = canonical(self.ask(&query, &input, cluster).map_err(|e| format!("{query}: {e}"))?);
+            if rvm != interpreter || rvm != opa {
+                return Err(format!(
+                    "{query} differs\nRVM:         {rvm}\ninterpreter: {interpreter}\nOPA:         {opa}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Oracle {
+    fn drop(&mut self) {
+        drop(self.questions.take());
+        let _ = self.process.wait();
+    }
+}
+
+fn program() -> Option<PathBuf> {
+    static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
+    PROGRAM.get_or_init(build).clone()
+}
+
+fn build() -> Option<PathBuf> {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools");
+    let built =
+        Command::new("go").args(["build", "-trimpath", "-o", "bin/opaeval", "./opaeval"]).current_dir(&tools).status();
+    match built {
+        Ok(status) => assert!(status.success(), "opaeval does not build"),
+        Err(error) if std::env::var("SEAWALL_CLUSTER_TESTS").as_deref() == Ok("require") => {
+            panic!("the comparison with OPA needs Go: {error}")
+        }
+        Err(error) => {
+            let _ = writeln!(
+                std::io::stderr(),
+                "\n*** SKIPPED: the comparison with OPA needs Go ({error}); install Go 1.26 or later ***\n"
+            );
+            return None;
+        }
+    }
+    Some(tools.join("bin/opaeval"))
+}
+
+/// One form for equal answers: keys in one order, whole numbers as integers (OPA writes 1.0 as 1), and the answer itself, a
+/// set, sorted.
+fn canonical(answer: Value) -> Value {
+    match ordered(answer) {
+        Value::Array(mut items) => {
+            items.sort_by_key(Value::to_string);
+            Value::Array(items)
+        }
+        other => other,
+    }
+}
+
+fn ordered(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut pairs: Vec<(String, Value)> = fields.into_iter().map(|(k, v)| (k, ordered(v))).collect();
+            pairs.sort_by(|a, b| a.0.cmp(&b.0));
+            Value::Object(pairs.into_iter().collect::<Map<_, _>>())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(ordered).collect()),
+        Value::Number(number) => number
+            .as_f64()
+            .filter(|f| f.fract() == 0.0 && f.abs() < 9e15)
+            .map_or(Value::Number(number), |f| json!(f as i64)),
+        other => other,
+    }
+}
