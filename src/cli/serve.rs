@@ -16,7 +16,7 @@ use crate::policy::bundle::Bundle;
 use crate::policy::mode::Mode;
 use crate::review::Snapshot;
 use crate::server::handlers::{self, App};
-use crate::server::policies::PolicySource;
+use crate::server::policies::{self, PolicySource};
 use crate::server::{Condition, DrainConfig, Ended, Limits, Readiness, Server, ServerConfig, Shutdown, router};
 use crate::telemetry::logging::{self, LogFormat};
 use crate::telemetry::metrics::Metrics;
@@ -33,12 +33,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How often the policy folder is looked at.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// Longest compiling and testing of a changed folder.
+const BUILD: Duration = Duration::from_secs(120);
 
 /// How long a start waits for the first lists of the cluster before it serves with what is there.
 const FIRST_SYNC: Duration = Duration::from_secs(20);
@@ -183,6 +186,8 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         snapshot: ArcSwap::from_pointee(snapshot),
         cluster: cluster.clone(),
         pool: Pool::new(workers).context("no worker threads")?,
+        sampler: Pool::new(1).context("no worker threads")?,
+        sampling: AtomicBool::new(false),
         metrics: metrics.clone(),
         sampled: AtomicU32::new(0),
     });
@@ -376,16 +381,19 @@ async fn reload(
     let mut last = fingerprint(&Ok(first));
     loop {
         tokio::time::sleep(LOOK).await;
-        let (looking, settings) = (source.clone(), app.snapshot.load().settings.clone());
+        let looking = source.clone();
         let look = tokio::task::spawn_blocking(move || {
             let bundle = looking.read();
-            let now = fingerprint(&bundle);
-            (now != last)
-                .then(|| (now, bundle.map_err(Into::into).and_then(|bundle| looking.build(&bundle, &settings))))
+            (fingerprint(&bundle), bundle)
         });
-        let Ok(Some((now, built))) = look.await else { continue };
+        let Ok((now, bundle)) = look.await else { continue };
+        if now == last {
+            continue;
+        }
+        // kept whatever comes of it: a set that hangs or panics the compiler is not tried again and again
         last = now;
-        match built {
+        let (building, settings) = (source.clone(), app.snapshot.load().settings.clone());
+        match policies::within(BUILD, move || building.build(&bundle?, &settings)).await {
             Ok(set) => {
                 let set = Arc::new(set);
                 if let Some(cluster) = &app.cluster {

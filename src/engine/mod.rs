@@ -9,5 +9,6 @@ pub mod compile;
 pub mod evaluate;
 pub mod pool;
 pub mod rewrite;
+pub mod shape;
 pub mod value;
 pub mod violation;

@@ -4,7 +4,7 @@
 //! answered by the policies' own actions.
 
 use super::answer;
-use crate::admission::request::{self, Request};
+use crate::admission::request::{self, Request, RequestError};
 use crate::admission::response::Response as Answer;
 use crate::context::cluster::ClusterContext;
 use crate::context::scope;
@@ -24,7 +24,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http_body_util::BodyExt as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Kept back from the API server's timeout, for the way there and back.
@@ -47,6 +47,10 @@ pub struct App {
     pub cluster: Option<ClusterContext>,
     /// Workers.
     pub pool: Pool,
+    /// Compares the engines, apart from the workers: a comparison may take seconds and must keep no review waiting.
+    pub sampler: Pool,
+    /// Whether a comparison is under way; another one is left out meanwhile.
+    pub sampling: AtomicBool,
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// Counts validated requests, to sample some.
@@ -160,7 +164,11 @@ impl App {
         };
         let request = match decoded {
             Ok(Ok(request)) => Arc::new(request),
-            Ok(Err(error)) => return refuse(error.uid().map(str::to_owned).or(uid), 400, &error.to_string()),
+            // what was parsed knows its uid; the text alone could offer that of the object or the user
+            Ok(Err(RequestError::Json(error))) => {
+                return refuse(uid, 400, &RequestError::Json(error).to_string());
+            }
+            Ok(Err(error)) => return refuse(error.uid().map(str::to_owned), 400, &error.to_string()),
             Err(problem) => return refuse(uid, 400, &problem),
         };
         // reading a slow body does not shorten the review below its own budget, but the API server's timeout holds
@@ -347,10 +355,14 @@ impl App {
         if one_in == 0 || !self.sampled.fetch_add(1, Ordering::Relaxed).is_multiple_of(one_in) {
             return;
         }
+        if self.sampling.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let (app, request, snapshot) = (self.clone(), request.clone(), snapshot.clone());
         tokio::spawn(async move {
             let job = move |worker: &mut crate::engine::evaluate::Worker| review::sample(&request, &snapshot, worker);
-            let disagree = app.pool.run(Instant::now() + Duration::from_secs(60), job).await;
+            let disagree = app.sampler.run(Instant::now() + Duration::from_secs(60), job).await;
+            app.sampling.store(false, Ordering::Release);
             for policy in disagree.unwrap_or_default() {
                 app.metrics.record_disagreement(&policy);
                 tracing::error!(
