@@ -54,12 +54,6 @@ is_static(class) if facts(provisioner(class)).storage == "static"
 # is_addon_managed: the cluster's add-on manager writes the class again and again; users cannot change it.
 is_addon_managed(class) if labels.label(class, "addonmanager.kubernetes.io/mode") in {"Reconcile", "EnsureExists"}
 
-# is_default: marked as the default class, by the annotation or its beta form, which the API server
-# honours too.
-is_default(class) if labels.annotation(class, "storageclass.kubernetes.io/is-default-class") == "true"
-
-is_default(class) if labels.annotation(class, "storageclass.beta.kubernetes.io/is-default-class") == "true"
-
 # Provisioners ---
 
 # row_of is the name of the row of knowledge about a provisioner, "" where nothing is known: an unknown
@@ -125,13 +119,9 @@ known(name) := class if {
 } else := null
 
 # the_default is the name of the default class where the cluster has exactly one; of several the newest wins
-# silently, which nobody should rely on. There is no index of default classes, so this looks at each class: ask
-# only where a claim names none.
+# silently, which nobody should rely on.
 the_default := name if {
-	names := [candidate |
-		some candidate, class in data.cluster.storageclasses
-		is_default(class)
-	]
+	names := data.cluster.index.default_classes
 	count(names) == 1
 	name := names[0]
 }

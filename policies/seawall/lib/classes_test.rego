@@ -39,9 +39,6 @@ test_kinds_of_classes if {
 	not classes.is_static({})
 	classes.is_addon_managed({"metadata": {"labels": {"addonmanager.kubernetes.io/mode": "EnsureExists"}}})
 	not classes.is_addon_managed({"metadata": {"labels": {"addonmanager.kubernetes.io/mode": "Ignored"}}})
-	classes.is_default({"metadata": {"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}})
-	classes.is_default({"metadata": {"annotations": {"storageclass.beta.kubernetes.io/is-default-class": "true"}}})
-	not classes.is_default({"metadata": {"annotations": {"storageclass.kubernetes.io/is-default-class": "false"}}})
 }
 
 test_rows if {
@@ -137,10 +134,8 @@ test_cluster if {
 }
 
 test_the_default if {
-	marked := {"metadata": {"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}}
-	beta := {"metadata": {"annotations": {"storageclass.beta.kubernetes.io/is-default-class": "true"}}}
-	classes.the_default == "b" with data.cluster as {"storageclasses": {"a": {}, "b": marked, "c": {}}}
-	not classes.the_default with data.cluster as {"storageclasses": {"a": beta, "b": marked}}
-	not classes.the_default with data.cluster as {"storageclasses": {"a": {}}}
+	classes.the_default == "b" with data.cluster as {"index": {"default_classes": ["b"]}}
+	not classes.the_default with data.cluster as {"index": {"default_classes": ["a", "b"]}}
+	not classes.the_default with data.cluster as {"index": {"default_classes": []}}
 	not classes.the_default with data.cluster as {}
 }

@@ -16,9 +16,9 @@ test_annotation_wins if {
 
 test_default_class if {
 	unnamed := {"spec": {"accessModes": ["ReadWriteOnce"]}}
-	one := cluster({"storageclasses": {"fast": marked}})
+	one := object.union(cluster({}), {"index": {"default_classes": ["fast"]}})
 	policy.violation == {on_field} with input as review(unnamed) with data.cluster as one
-	two := cluster({"storageclasses": {"fast": marked, "keep": marked}})
+	two := object.union(cluster({}), {"index": {"default_classes": ["fast", "keep"]}})
 	policy.violation == set() with input as review(unnamed) with data.cluster as two
 	policy.violation == set() with input as review(unnamed) with data.cluster as cluster({})
 	policy.violation == set() with input as review({"spec": {}}) with data.cluster as one
@@ -67,8 +67,6 @@ test_quiet if {
 		policy.violation == set() with input as review(object) with data.cluster as cluster({})
 	}
 }
-
-marked := {"metadata": {"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}}
 
 on_field := found(["spec", "storageClassName"], "storageClassName: keep")
 
