@@ -95,11 +95,12 @@ impl Record {
         record
     }
 
-    /// Keeps what another record has, too, where both objects have the same value there.
+    /// Keeps what another record has, too, where the object has there what the other object has. The API server may have added
+    /// defaults to it.
     pub fn keep_shared(&mut self, object: &Value, other: &Self, of: &Value) {
         self.0.retain(|named, entries| {
             let at = |object: &Value| indexed(object, named).and_then(|pointer| object.pointer(&pointer).cloned());
-            let same = at(object) == at(of);
+            let same = at(object).zip(at(of)).is_some_and(|(here, there)| covers(&here, &there));
             let others = other.0.get(named);
             entries.retain(|entry| {
                 (same || entry.appended.is_some()) && others.is_some_and(|others| others.contains(entry))

@@ -69,15 +69,15 @@ impl Run<'_> {
     /// On CREATE, where the mode and the patch label permit; else what would be done is only told.
     fn defaulted(&mut self, request: &Request, object: &Value, outcome: &mut PatchOutcome) -> Editor {
         let mut editor = Editor::new(object.clone());
-        let (patched, changes) = if self.scope.mode != Mode::Off && self.may_patch(request) {
-            self.fixpoint(request, &editor, &mut outcome.dropped)
-        } else {
-            (editor.clone(), Vec::new())
-        };
+        let wanted = self.scope.mode != Mode::Off && self.may_patch(request);
+        let (patched, changes) =
+            if wanted { self.fixpoint(request, &editor, &mut outcome.dropped) } else { (editor.clone(), Vec::new()) };
         let permitted = self.scope.patch == PatchSetting::Enabled;
         let mut record = Record::default();
         if permitted {
-            record = self.own_record(request, object);
+            if wanted {
+                record = self.own_record(request, object);
+            }
             editor = patched;
             record.add(editor.object(), &changes);
             outcome.applied = changes;
@@ -101,7 +101,7 @@ impl Run<'_> {
     /// changed the object (reinvocation), and what was patched the first time must stay recorded. What a user made up does not
     /// come out of it.
     fn own_record(&mut self, request: &Request, object: &Value) -> Record {
-        let Some(claimed) = Record::of(object).filter(|_| self.may_patch(request)) else { return Record::default() };
+        let Some(claimed) = Record::of(object) else { return Record::default() };
         let mut before = Editor::new(object.clone());
         let mut claimed = claimed.undo(&mut before);
         let request = request.with_object(before.object().clone());

@@ -13,6 +13,7 @@ use objects::{Sample, pointers, sample};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use seawall::admission::pointer::to_pointer;
 use seawall::admission::request::Request;
+use seawall::context::kinds::Kinds;
 use seawall::engine::evaluate::Worker;
 use seawall::engine::value;
 use seawall::patch::record::ANNOTATION_POINTER;
@@ -88,36 +89,71 @@ fn verdicts_depend_neither_on_the_order_of_keys_nor_on_fields_of_others() {
 }
 
 #[test]
+fn verdicts_are_the_same_with_the_defaults_of_the_api_written_out() {
+    let set = policies();
+    for_all(|sample, worker| {
+        let (object, old) = (spelled_out(&sample.object), spelled_out(&sample.old));
+        if sample.wild || has_null_text(&sample.object) || has_null_text(&sample.old) {
+            return Ok(());
+        }
+        let snapshot = sample.snapshot(&set);
+        let mut of = |object: &Value, old: &Value| {
+            let result = outcome(&sample.request(sample.operation, object, old), &snapshot, Phase::Full, worker);
+            let findings = result.findings.into_iter().map(|f| (f.policy, f.effective, to_pointer(&f.path), f.message));
+            let applied = result.patch.applied.into_iter().map(|c| (c.policy, c.pointer, c.to));
+            (findings.collect::<Vec<_>>(), applied.collect::<Vec<_>>())
+        };
+        let (short, long) = (of(&sample.object, &sample.old), of(&object, &old));
+        check(short == long, || format!("as written: {short:?}\nwith defaults: {long:?}"))
+    });
+}
+
+#[test]
 fn defaults_are_written_once_and_put_back() {
     let set = policies();
     for_all(|sample, worker| {
         let snapshot = sample.snapshot(&set);
         let original = if sample.object.is_object() { &sample.object } else { &sample.old };
-        let request = sample.request("CREATE", original, &Value::Null);
-        let made = outcome(&request, &snapshot, Phase::Mutate, worker).patch;
-        check(sample.wild || made.dropped.is_empty(), || format!("dropped: {:?}", made.dropped))?;
-        let Some(patched) = made.object else { return Ok(()) };
-        let mut by_operations = original.clone();
-        json_patch::patch(&mut by_operations, &made.operations).map_err(|e| format!("does not apply: {e}"))?;
-        check(by_operations == patched, || "the operations do not make the object".to_owned())?;
-        let written: BTreeSet<&str> = made.applied.iter().map(|c| c.pointer.trim_end_matches("/-")).collect();
-        kept(original, &patched, &written)?;
-
-        // as another webhook's change makes the API server ask again
-        let again = outcome(&request.with_object(patched.clone()), &snapshot, Phase::Mutate, worker).patch;
-        check(again.operations.0.is_empty(), || format!("a second pass does {}", json!(again.operations)))?;
-        let left = outcome(&request.with_object(patched.clone()), &snapshot, Phase::Validate, worker).findings;
-        let still = left.iter().find(|f| written.contains(to_pointer(&f.path).as_str()));
-        check(still.is_none(), || format!("still violates: {still:?}"))?;
-
-        for (what, new) in [("the original", original), ("the stored object", &patched)] {
-            let update = sample.request("UPDATE", new, &patched);
-            let result = outcome(&update, &snapshot, Phase::Mutate, worker).patch;
-            let stored = result.object.as_ref().unwrap_or(new);
-            check(stored == &patched, || format!("{what} again gives {stored}\nstored was {patched}"))?;
-        }
-        Ok(())
+        written_once_and_put_back(sample, original, Value::clone, &snapshot, worker)?;
+        // as it goes in a cluster, where the API server fills in its defaults before and after
+        let seen = spelled_out(original);
+        if sample.wild { Ok(()) } else { written_once_and_put_back(sample, &seen, spelled_out, &snapshot, worker) }
     });
+}
+
+/// Creates an object, and sends it again after `stored` made the stored object of what was answered.
+fn written_once_and_put_back(
+    sample: &Sample,
+    original: &Value,
+    stored: impl Fn(&Value) -> Value,
+    snapshot: &Snapshot,
+    worker: &mut Worker,
+) -> Result<(), String> {
+    let request = sample.request("CREATE", original, &Value::Null);
+    let made = outcome(&request, snapshot, Phase::Mutate, worker).patch;
+    check(sample.wild || made.dropped.is_empty(), || format!("dropped: {:?}", made.dropped))?;
+    let Some(patched) = made.object else { return Ok(()) };
+    let mut by_operations = original.clone();
+    json_patch::patch(&mut by_operations, &made.operations).map_err(|e| format!("does not apply: {e}"))?;
+    check(by_operations == patched, || "the operations do not make the object".to_owned())?;
+    let written: BTreeSet<&str> = made.applied.iter().map(|c| c.pointer.trim_end_matches("/-")).collect();
+    kept(original, &patched, &written)?;
+
+    // as another webhook's change makes the API server ask again
+    let patched = stored(&patched);
+    let again = outcome(&request.with_object(patched.clone()), snapshot, Phase::Mutate, worker).patch;
+    check(again.operations.0.is_empty(), || format!("a second pass does {}", json!(again.operations)))?;
+    let left = outcome(&request.with_object(patched.clone()), snapshot, Phase::Validate, worker).findings;
+    let still = left.iter().find(|f| written.contains(to_pointer(&f.path).as_str()));
+    check(still.is_none(), || format!("still violates: {still:?}"))?;
+
+    for (what, new) in [("the original", original), ("the stored object", &patched)] {
+        let update = sample.request("UPDATE", new, &patched);
+        let result = outcome(&update, snapshot, Phase::Mutate, worker).patch;
+        let result = result.object.as_ref().unwrap_or(new);
+        check(result == &patched, || format!("{what} again gives {result}\nstored was {patched}"))?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -185,6 +221,23 @@ fn kept(original: &Value, patched: &Value, written: &BTreeSet<&str>) -> Result<(
         check(before == after || is_parent || changed, || format!("{place} was changed: {before:?} to {after:?}"))?;
     }
     Ok(())
+}
+
+/// The object with the defaults that the API server fills in.
+fn spelled_out(object: &Value) -> Value {
+    let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
+    let resource = Kinds::default().resolve(text("apiVersion"), text("kind"));
+    let mut object = object.clone();
+    seawall::check::defaults::apply(&resource, "default", &mut object);
+    object
+}
+
+/// Null is absent, but in a map of texts it is an empty text to the API.
+fn has_null_text(object: &Value) -> bool {
+    let mut places = Vec::new();
+    pointers(object, "", &mut places);
+    let maps = ["/labels/", "/annotations/", "/matchLabels/", "/parameters/"];
+    places.iter().any(|p| maps.iter().any(|map| p.contains(map)) && object.pointer(p) == Some(&Value::Null))
 }
 
 fn reversed(value: &Value) -> Value {

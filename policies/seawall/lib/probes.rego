@@ -30,7 +30,8 @@ subjects(value) := found if {
 	count(fields.list(main[0].container, ["ports"])) > 0
 } else := []
 
-has_readiness(container) if count(fields.dict(container, ["readinessProbe"])) > 0
+# A probe without a check is the API server's to refuse, not ours to replace.
+has_readiness(container) if is_object(fields.field(container, ["readinessProbe"], null))
 
 timing := {"initialDelaySeconds": 10, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6}
 

@@ -22,7 +22,11 @@ test_subjects if {
 
 test_has_readiness if {
 	probes.has_readiness({"readinessProbe": {"tcpSocket": {"port": 1}}})
-	every container in [{}, {"readinessProbe": null}, {"readinessProbe": {}}, {"readinessProbe": "x"}] {
+
+	# as written and with the API's defaults in it
+	probes.has_readiness({"readinessProbe": {}})
+	probes.has_readiness({"readinessProbe": {"periodSeconds": 10}})
+	every container in [{}, {"readinessProbe": null}, {"readinessProbe": "x"}] {
 		not probes.has_readiness(container)
 	}
 }

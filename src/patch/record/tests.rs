@@ -121,4 +121,11 @@ fn only_what_a_second_patching_gives_too_is_kept() {
     let other = Record::of(&created(&json!({"a": 1, "b": 1}), &[("/a", json!(2)), ("/b", json!(3))])).unwrap();
     record.keep_shared(&stored, &other, &json!({"a": 2, "b": 3}));
     assert_eq!(record.0.keys().collect::<Vec<_>>(), ["/a"]);
+    // the API server adds defaults to what was written
+    let mut stored = created(&json!({}), &[("/probe", json!({"port": 1}))]);
+    let (other, patched) = (Record::of(&stored).unwrap(), stored.clone());
+    stored["probe"]["period"] = json!(10);
+    let mut record = other.clone();
+    record.keep_shared(&stored, &other, &patched);
+    assert_eq!(record, other);
 }
