@@ -136,11 +136,12 @@ async fn client(args: &ServeArgs) -> anyhow::Result<Option<Client>> {
     let _ = rustls::crypto::CryptoProvider::install_default(rustls::crypto::ring::default_provider());
     let config = match &args.kubeconfig {
         Some(path) => {
-            let file = kube::config::Kubeconfig::read_from(path)
-                .with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
-            kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default())
-                .await
-                .context("the kubeconfig cannot be used")?
+            let file = kube::config::Kubeconfig::read_from(path).with_context(|| {
+                format!("cannot read the kubeconfig {}; give another with --kubeconfig", path.display())
+            })?;
+            kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.with_context(
+                || format!("the kubeconfig {} cannot be used; give another with --kubeconfig", path.display()),
+            )?
         }
         None if in_pod() => kube::Config::incluster()
             .context("this Pod's account cannot be used; is automountServiceAccountToken off?")?,
