@@ -77,6 +77,11 @@ async fn bad_sets_leave_the_last_good_one_serving() {
     assert!(allows(&serve, 2).await && !allows(&serve, 1).await);
     assert!(serve.log().contains("the changed policies were refused; the last good ones go on serving"));
 
+    // within the bounds the engine has stack enough, also to evaluate
+    for chain in ["1".to_owned() + &" +\n1".repeat(36), "[".repeat(10) + "1" + &"]".repeat(10)] {
+        change(&serve, TAKEN, |folder| write(folder, &[("p.rego", &long(chain.clone()))])).await;
+        assert!(!allows(&serve, 9).await, "{chain}");
+    }
     change(&serve, TAKEN, |folder| write(folder, &[("p.rego", &replicas(5))])).await;
     assert_eq!(serve.policies_condition().await, ("ok".to_owned(), String::new()));
     assert!(allows(&serve, 5).await && !allows(&serve, 4).await);

@@ -56,7 +56,7 @@ fn broken_policies() {
     let deep = folder(&[("policies/p.rego", &deep)]);
     // beside the embedded ones too
     for args in [&["--policies", "policies", "--policies-only"][..], &["--policies", "policies"]] {
-        ends_with(deep.path(), args, &["p.rego:13: brackets nest deeper than 16 levels; use intermediate variables"]);
+        ends_with(deep.path(), args, &["p.rego:13: brackets nest deeper than 12 levels; use intermediate variables"]);
     }
     let empty = folder(&[("policies/readme.txt", "nothing")]);
     let args = ["--policies", "policies", "--policies-only"];
