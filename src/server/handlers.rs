@@ -36,6 +36,13 @@ const SHORTEST: Duration = Duration::from_millis(250);
 /// Bodies over this are decoded off the async threads.
 const LARGE: usize = 256 * 1024;
 
+/// How much of a body that is too large is still taken and thrown away: an HTTP/1.1 client that is answered while it
+/// writes may meet a closed connection, and never see the denial. More than the API server can send.
+const DISCARDED: usize = 64 * 1024 * 1024;
+
+/// The beginning of a body, in which the uid stands.
+const START: usize = 4096;
+
 /// Longest wait for a namespace that the cache does not have.
 const LIVE_NAMESPACE: Duration = Duration::from_secs(1);
 
@@ -93,26 +100,34 @@ enum Read {
 
 async fn read(mut body: Body, limit: usize) -> Read {
     let mut bytes = Vec::new();
+    let mut over = 0;
     while let Some(frame) = body.frame().await {
-        match frame {
-            Ok(frame) => {
-                if let Ok(data) = frame.into_data() {
-                    if bytes.len() + data.len() > limit {
-                        bytes.extend_from_slice(data.get(..data.len().min(4096)).unwrap_or_default());
-                        return Read::TooLarge(bytes);
-                    }
-                    bytes.extend_from_slice(&data);
-                }
-            }
-            Err(error) => return Read::Broken(error.to_string()),
+        let data = match frame.map(|frame| frame.into_data().unwrap_or_default()) {
+            Ok(data) => data,
+            Err(error) if over == 0 => return Read::Broken(error.to_string()),
+            Err(_) => break,
+        };
+        if over == 0 && bytes.len() + data.len() <= limit {
+            bytes.extend_from_slice(&data);
+            continue;
+        }
+        if over == 0 {
+            // the beginning is enough to find the uid
+            bytes.extend_from_slice(data.get(..data.len().min(START)).unwrap_or_default());
+            bytes.truncate(START);
+            bytes.shrink_to_fit();
+        }
+        over += data.len();
+        if over > DISCARDED {
+            break;
         }
     }
-    Read::Whole(bytes)
+    if over == 0 { Read::Whole(bytes) } else { Read::TooLarge(bytes) }
 }
 
 /// The uid in an unreadable body: the API server writes it among the first fields of the request.
 fn find_uid(body: &[u8]) -> Option<String> {
-    let start = String::from_utf8_lossy(body.get(..body.len().min(4096))?).into_owned();
+    let start = String::from_utf8_lossy(body.get(..body.len().min(START))?).into_owned();
     let after = start.split_once("\"uid\"")?.1.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
     let uid = after.split_once('"')?.0;
     let plain = uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
@@ -168,7 +183,10 @@ impl App {
             Ok(Err(RequestError::Json(error))) => {
                 return refuse(uid, 400, &RequestError::Json(error).to_string());
             }
-            Ok(Err(error)) => return refuse(error.uid().map(str::to_owned), 400, &error.to_string()),
+            Ok(Err(error)) => {
+                let uid = error.uid().filter(|uid| !uid.is_empty()).map(str::to_owned);
+                return refuse(uid, 400, &error.to_string());
+            }
             Err(problem) => return refuse(uid, 400, &problem),
         };
         // reading a slow body does not shorten the review below its own budget, but the API server's timeout holds

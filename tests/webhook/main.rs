@@ -8,8 +8,14 @@
     reason = "clippy knows test functions, but not the helpers of a test binary"
 )]
 
+mod broken;
 mod drain;
+mod hostile;
 mod limits;
 mod process;
+mod reload;
+mod reviews;
 mod rig;
+mod serve;
+mod startup;
 mod tls;
