@@ -17,7 +17,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The kubeconfig cannot be used.
-    #[error("kubeconfig {path}: {source}")]
+    #[error("the kubeconfig {path} cannot be used: {source}; give another with --kubeconfig")]
     Kubeconfig {
         /// The file.
         path: PathBuf,

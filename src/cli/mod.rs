@@ -39,10 +39,18 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "seawall: {error:#}");
+            let _ = writeln!(std::io::stderr(), "seawall: {}", in_words(&error));
             ExitCode::from(2)
         }
     }
+}
+
+/// An error with its causes; one that the text above it tells already is not told twice.
+fn in_words(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

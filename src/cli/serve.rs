@@ -133,29 +133,10 @@ fn in_pod() -> bool {
 }
 
 async fn client(args: &ServeArgs) -> anyhow::Result<Option<Client>> {
-<<<<<<< HEAD
     if args.kubeconfig.is_none() && !in_pod() {
         return Ok(None);
     }
     Ok(Some(kubeapi::client(args.kubeconfig.as_deref()).await?))
-=======
-    // the process default is global state; kube asks for it
-    let _ = rustls::crypto::CryptoProvider::install_default(rustls::crypto::ring::default_provider());
-    let config = match &args.kubeconfig {
-        Some(path) => {
-            let file = kube::config::Kubeconfig::read_from(path).with_context(|| {
-                format!("cannot read the kubeconfig {}; give another with --kubeconfig", path.display())
-            })?;
-            kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.with_context(
-                || format!("the kubeconfig {} cannot be used; give another with --kubeconfig", path.display()),
-            )?
-        }
-        None if in_pod() => kube::Config::incluster()
-            .context("this Pod's account cannot be used; is automountServiceAccountToken off?")?,
-        None => return Ok(None),
-    };
-    Ok(Some(Client::try_from(config).context("no client for the cluster")?))
->>>>>>> hostile
 }
 
 async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {

@@ -114,9 +114,9 @@ fn flags_that_do_not_fit() {
     ends_with(
         path,
         &["--kubeconfig", "absent"],
-        &["cannot read the kubeconfig absent", "No such file", "--kubeconfig"],
+        &["the kubeconfig absent cannot be used", "No such file", "--kubeconfig"],
     );
-    ends_with(path, &["--kubeconfig", "config"], &["cannot read the kubeconfig config", "--kubeconfig"]);
+    ends_with(path, &["--kubeconfig", "config"], &["the kubeconfig config cannot be used", "--kubeconfig"]);
     ends_with(path, &["--kubeconfig", "other"], &["the kubeconfig other cannot be used", "--kubeconfig"]);
     ends_with(path, &["--log", "loud=="], &["loud"]);
     ends_with(path, &["--listen", "everywhere"], &["--listen"]);
