@@ -6,6 +6,7 @@
 use crate::policy::matcher::same_resource;
 use crate::policy::metadata::{MatchRule, Metadata};
 use crate::policy::mode::{Action, Actions, Mode, PatchSetting, Tier};
+use crate::yaml;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -166,14 +167,8 @@ impl Settings {
             return Ok(Self::default());
         }
         let settings: Self = serde_saphyr::from_str(text).map_err(|error| {
-            let (line, column) = error.location().map_or((1, 1), |l| (l.line(), l.column()));
-            let text = error.to_string();
-            ConfigError::Parse {
-                path: path.to_owned(),
-                line,
-                column,
-                problem: text.lines().next().unwrap_or(&text).to_owned(),
-            }
+            let (line, column, problem) = yaml::problem(&error);
+            ConfigError::Parse { path: path.to_owned(), line, column, problem }
         })?;
         let limits = settings.limits;
         let least = [

@@ -136,6 +136,6 @@ mod tests {
     #[tokio::test]
     async fn a_kubeconfig_that_is_not_there_is_named() {
         let error = client(Some(Path::new("/nonexistent/config"))).await.err().unwrap().to_string();
-        assert!(error.starts_with("kubeconfig /nonexistent/config: "), "{error}");
+        assert!(error.starts_with("the kubeconfig /nonexistent/config cannot be used: "), "{error}");
     }
 }

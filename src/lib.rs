@@ -15,6 +15,7 @@
 //! | `report` | one result, several formats | everything but front ends |
 //! | [`certs`], [`webhookconfig`] | certificates and webhook configurations | `policy`, `config` |
 //! | [`kubeapi`] | the client of the API server | nothing here |
+//! | [`yaml`] | errors of YAML in words | nothing here |
 //! | [`config`], [`telemetry`], `cli` | settings, logs and metrics, flags | |
 
 pub mod admission;
@@ -34,3 +35,4 @@ pub mod review;
 pub mod server;
 pub mod telemetry;
 pub mod webhookconfig;
+pub mod yaml;

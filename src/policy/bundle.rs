@@ -3,6 +3,7 @@
 //! A folder is an OPA bundle, or flat (a mounted ConfigMap): a policy is known by its package, not by its place.
 
 use crate::engine::compile::Source;
+use crate::yaml;
 use include_dir::{Dir, include_dir};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -156,8 +157,8 @@ impl Bundle {
     fn add_data(&mut self, file: &str, text: &str) -> Result<(), BundleError> {
         let error = |problem: String| BundleError::Data { file: file.to_owned(), problem };
         let content: Value = serde_saphyr::from_str(text).map_err(|e| {
-            let place = e.location().map(|l| format!("line {}: ", l.line())).unwrap_or_default();
-            error(format!("{place}{}", e.to_string().lines().next().unwrap_or_default()))
+            let (line, column, problem) = yaml::problem(&e);
+            error(format!("line {line}, column {column}: {problem}"))
         })?;
         let nested = parent(file)
             .split('/')

@@ -4,6 +4,7 @@
 
 use super::mode::{Actions, Severity, Tier};
 use crate::admission::request::Operation;
+use crate::yaml;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -207,11 +208,12 @@ impl Metadata {
     /// # Errors
     /// When there is none, or it is unreadable, incomplete or contradicts the package.
     pub fn parse(file: &str, source: &str) -> Result<Self, MetadataError> {
-        let (first_line, yaml, package) =
+        let (first_line, source_yaml, package) =
             block(source).ok_or_else(|| MetadataError::Missing { file: file.to_owned() })?;
-        let block: Block = serde_saphyr::from_str(&yaml).map_err(|error| {
-            let line = error.location().map_or(first_line, |l| first_line + usize::try_from(l.line()).unwrap_or(1));
-            MetadataError::Unreadable { file: file.to_owned(), line, problem: first_sentence(&error.to_string()) }
+        let block: Block = serde_saphyr::from_str(&source_yaml).map_err(|error| {
+            let (line, _, problem) = yaml::problem(&error);
+            let line = first_line + usize::try_from(line).unwrap_or(1);
+            MetadataError::Unreadable { file: file.to_owned(), line, problem }
         })?;
         let invalid = |key: &'static str, problem: String| MetadataError::Invalid {
             file: file.to_owned(),
@@ -312,11 +314,6 @@ fn block(source: &str) -> Option<(usize, String, String)> {
     }
     let strip = |line: &&str| line.strip_prefix("# ").or_else(|| line.strip_prefix('#')).unwrap_or(line).to_owned();
     Some((start + 1, body.iter().map(strip).collect::<Vec<_>>().join("\n"), package))
-}
-
-/// Parser messages carry a source excerpt after the first line; the place is told separately.
-fn first_sentence(text: &str) -> String {
-    text.lines().next().unwrap_or(text).to_owned()
 }
 
 #[cfg(test)]

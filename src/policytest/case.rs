@@ -12,6 +12,7 @@ use crate::policy::bundle::CaseFiles;
 use crate::policy::mode::{Mode, PatchSetting, Tier};
 use crate::policy::store::PolicySet;
 use crate::review::{Outcome, Phase, Snapshot, review};
+use crate::yaml;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -276,10 +277,9 @@ fn without_record(patched: &Value, original: Option<&Value>) -> Value {
 }
 
 fn read<T: for<'de> Deserialize<'de>>(file: &'static str, text: &str) -> Result<T, CaseError> {
-    serde_saphyr::from_str(text).map_err(|error| CaseError::Format {
-        file,
-        line: error.location().map_or(1, |l| l.line()),
-        problem: error.to_string().lines().next().unwrap_or_default().to_owned(),
+    serde_saphyr::from_str(text).map_err(|error| {
+        let (line, _, problem) = yaml::problem(&error);
+        CaseError::Format { file, line, problem }
     })
 }
 
