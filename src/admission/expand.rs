@@ -128,22 +128,18 @@ fn derive(
     let data = request.subject().and_then(|o| label(o, DATA)).map(str::to_owned);
     let complete = |part: Value| match part {
         Value::Object(fields) => {
-            let mut object = Map::new();
+            let mut object = fields;
             object.insert("apiVersion".to_owned(), Value::from(kind.version.clone()));
             object.insert("kind".to_owned(), Value::from(kind.kind.clone()));
-            object.extend(fields);
-            if let (Some(namespace), Some(metadata)) = (
-                &request.namespace,
-                object.entry("metadata").or_insert_with(|| Value::Object(Map::new())).as_object_mut(),
-            ) {
-                metadata.entry("namespace").or_insert_with(|| Value::from(namespace.clone()));
+            let metadata = inner(&mut object, "metadata");
+            if let (Some(namespace), Some(metadata)) = (&request.namespace, metadata) {
+                or_insert(metadata, "namespace", namespace);
             }
             if let Some(data) = &data
-                && let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut)
-                && let Some(labels) =
-                    metadata.entry("labels").or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+                && let Some(metadata) = inner(&mut object, "metadata")
+                && let Some(labels) = inner(metadata, "labels")
             {
-                labels.entry(DATA).or_insert_with(|| Value::from(data.clone()));
+                or_insert(labels, DATA, data);
             }
             Some(Value::Object(object))
         }
@@ -152,6 +148,22 @@ fn derive(
     let object = complete(part)?;
     let request = request.derived(kind, resource, object, before.and_then(complete));
     Some(Target { request, prefix, part: Some(name) })
+}
+
+/// A part that is an object, made where there is none: null is absent.
+fn inner<'o>(object: &'o mut Map<String, Value>, key: &str) -> Option<&'o mut Map<String, Value>> {
+    let part = object.entry(key).or_insert(Value::Null);
+    if part.is_null() {
+        *part = Value::Object(Map::new());
+    }
+    part.as_object_mut()
+}
+
+fn or_insert(object: &mut Map<String, Value>, key: &str, text: &str) {
+    let value = object.entry(key).or_insert(Value::Null);
+    if value.is_null() {
+        *value = Value::from(text);
+    }
 }
 
 #[cfg(test)]
@@ -184,10 +196,13 @@ mod tests {
     fn what_the_workload_says_of_its_data_holds_for_its_claims() {
         let object = json!({"metadata": {"labels": {DATA: "cache"}}, "spec": {"volumeClaimTemplates": [
             {"metadata": {"name": "a"}}, {"metadata": {"name": "b", "labels": {DATA: "durable"}}},
+            {"metadata": null}, {"metadata": {"labels": null}}, {"kind": "Other"},
         ]}});
         let claims = claim_templates(&request(object, Value::Null));
-        let of = |i: usize| label(claims[i].request.object().unwrap(), DATA).unwrap().to_owned();
-        assert_eq!((of(0), of(1)), ("cache".to_owned(), "durable".to_owned()));
+        let of = |claim: &Target| label(claim.request.object().unwrap(), DATA).unwrap().to_owned();
+        assert_eq!(claims.iter().map(of).collect::<Vec<_>>(), ["cache", "durable", "cache", "cache", "cache"]);
+        // what the part says of itself does not make it another kind
+        assert_eq!(claims[4].request.object().unwrap()["kind"], "PersistentVolumeClaim");
     }
 
     #[test]

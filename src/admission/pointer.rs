@@ -59,6 +59,12 @@ pub fn get<'v>(root: &'v Value, path: &[Step]) -> Option<&'v Value> {
     })
 }
 
+/// The value at a path unless it is null, which is as good as absent.
+#[must_use]
+pub fn given<'v>(root: &'v Value, path: &[Step]) -> Option<&'v Value> {
+    get(root, path).filter(|value| !value.is_null())
+}
+
 /// The path with list indices replaced by the element's `name` where it has one: what stays equal when a list is
 /// reordered. Used to tell the same violation on the old and on the new object.
 #[must_use]
@@ -108,6 +114,14 @@ mod tests {
         assert_eq!(to_pointer(&path), "/a~1b/3/~0x");
         assert_eq!(tokens("/a~1b/3/~0x").unwrap(), ["a/b", "3", "~x"]);
         assert_eq!(tokens("a"), None);
+    }
+
+    #[test]
+    fn null_is_not_given() {
+        let object = json!({"a": null, "b": [1]});
+        let at = |key: &str| vec![Step::Key(key.into())];
+        assert_eq!(given(&object, &at("a")), given(&object, &at("none")));
+        assert_eq!(given(&object, &at("b")), Some(&json!([1])));
     }
 
     #[test]

@@ -110,8 +110,9 @@ impl Run<'_> {
         let had: Vec<Finding> =
             violations.unwrap_or_default().into_iter().map(|v| self.finding(v, chosen, &part, Some(old))).collect();
         for finding in findings {
-            let same =
-                |h: &&Finding| h.key == finding.key && pointer::get(old, &h.path) == pointer::get(new, &finding.path);
+            let same = |h: &&Finding| {
+                h.key == finding.key && pointer::given(old, &h.path) == pointer::given(new, &finding.path)
+            };
             if had.iter().any(|h| same(&h)) {
                 finding.ratcheted = true;
                 finding.effective = finding.effective.at_most(Action::Warn);

@@ -93,14 +93,16 @@ fn verdicts_are_the_same_with_the_defaults_of_the_api_written_out() {
     let set = policies();
     for_all(|sample, worker| {
         let (object, old) = (spelled_out(&sample.object), spelled_out(&sample.old));
-        if sample.wild || has_null_text(&sample.object) || has_null_text(&sample.old) {
+        let comparable = |object: &Value| !has_null_text(object) && claims_are_valid(object);
+        if sample.wild || !comparable(&sample.object) || !comparable(&sample.old) {
             return Ok(());
         }
         let snapshot = sample.snapshot(&set);
         let mut of = |object: &Value, old: &Value| {
             let result = outcome(&sample.request(sample.operation, object, old), &snapshot, Phase::Full, worker);
             let findings = result.findings.into_iter().map(|f| (f.policy, f.effective, to_pointer(&f.path), f.message));
-            let applied = result.patch.applied.into_iter().map(|c| (c.policy, c.pointer, c.to));
+            let applied =
+                result.patch.applied.into_iter().map(|c| (c.policy, c.pointer, c.to.map(|to| without_nulls(&to))));
             (findings.collect::<Vec<_>>(), applied.collect::<Vec<_>>())
         };
         let (short, long) = (of(&sample.object, &sample.old), of(&object, &old));
@@ -238,6 +240,29 @@ fn has_null_text(object: &Value) -> bool {
     pointers(object, "", &mut places);
     let maps = ["/labels/", "/annotations/", "/matchLabels/", "/parameters/"];
     places.iter().any(|p| maps.iter().any(|map| p.contains(map)) && object.pointer(p) == Some(&Value::Null))
+}
+
+/// Policies leave a claim without any spec to the API server, which refuses it, but gives it defaults first.
+fn claims_are_valid(object: &Value) -> bool {
+    let has_spec = |claim: &Value| {
+        let spec = claim.get("spec").and_then(Value::as_object);
+        spec.is_some_and(|spec| spec.values().any(|v| !v.is_null()))
+    };
+    let templates = object.pointer("/spec/volumeClaimTemplates").and_then(Value::as_array);
+    let is_claim = object.get("kind").and_then(Value::as_str) == Some("PersistentVolumeClaim");
+    (!is_claim || has_spec(object)) && templates.into_iter().flatten().all(has_spec)
+}
+
+/// A patch may copy a part of the object that holds a null.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let there = map.iter().filter(|(_, v)| !v.is_null());
+            Value::Object(there.map(|(k, v)| (k.clone(), without_nulls(v))).collect::<Map<_, _>>())
+        }
+        Value::Array(list) => list.iter().map(without_nulls).collect(),
+        other => other.clone(),
+    }
 }
 
 fn reversed(value: &Value) -> Value {

@@ -51,8 +51,13 @@ expression_holds(expression, labels) if {
 own_selector(value) := selector if {
 	selector := object.get(value, ["spec", "selector"], null)
 	matches(selector, workload.pod_labels(value))
-	selector != {}
+	chooses(selector)
 }
+
+# chooses: the selector is not empty, in whichever way that is written.
+chooses(selector) if count(fields.dict(selector, ["matchLabels"])) > 0
+
+chooses(selector) if count(fields.list(selector, ["matchExpressions"])) > 0
 
 # required_terms and preferred_terms: pod anti-affinity terms that keep the Pods of this template apart.
 required_terms(value, namespace) := [term |

@@ -55,7 +55,9 @@ set(pod) := {
 test_own_selector if {
 	selectors.own_selector(set({})) == {"matchLabels": {"app": "db"}}
 	not selectors.own_selector({"spec": {"selector": {"matchLabels": {"app": "db"}}}})
-	not selectors.own_selector({"spec": {"selector": {}}})
+	every empty in [{}, {"matchLabels": null}, {"matchLabels": {}, "matchExpressions": []}] {
+		not selectors.own_selector({"spec": {"selector": empty}})
+	}
 	not selectors.own_selector({"spec": {}})
 	not selectors.own_selector({})
 	not selectors.own_selector({"spec": {"selector": "x"}})
