@@ -209,6 +209,9 @@ pub struct CaState {
     pub next: Option<Authority>,
     /// Has signed.
     pub previous: Vec<CaCertificate>,
+    /// Set when the state is created, kept by every other step. Another value means that the state was deleted and made
+    /// again, maybe with CAs that were seen before but had no time to be published.
+    pub incarnation: Arc<str>,
 }
 
 impl CaState {
@@ -235,27 +238,32 @@ impl CaState {
     ) -> Option<Self> {
         match (step, stored) {
             (Step::Wait, _) => None,
-            (Step::Create, None) => Some(match known {
-                Some(known) => {
-                    // the old successor may have been promoted since we looked, so it stays trusted; but it does not
-                    // become the successor again, because others may count from when they first saw it as that
-                    let mut previous = known.previous.clone();
-                    previous.extend(known.next.iter().map(|next| next.certificate.clone()));
-                    Self { current: known.current.clone(), next: fresh(), previous }
-                }
-                None => Self { current: fresh()?, next: None, previous: Vec::new() },
-            }),
+            (Step::Create, None) => {
+                let fresh = fresh()?;
+                // unique, because the CA is
+                let incarnation = Arc::clone(&fresh.certificate.info.id.0);
+                Some(match known {
+                    Some(known) => {
+                        // the old successor may have been promoted since we looked, so it stays trusted; but it does
+                        // not become the successor again, because others may count from when they first saw it as that
+                        let mut previous = known.previous.clone();
+                        previous.extend(known.next.iter().map(|next| next.certificate.clone()));
+                        Self { current: known.current.clone(), next: Some(fresh), previous, incarnation }
+                    }
+                    None => Self { current: fresh, next: None, previous: Vec::new(), incarnation },
+                })
+            }
             (Step::Create, Some(_)) | (_, None) => None,
             (Step::AddNext, Some(stored)) => Some(Self { next: Some(fresh()?), ..stored.clone() }),
             (Step::Promote, Some(stored)) => {
                 let mut previous = stored.previous.clone();
                 previous.push(stored.current.certificate.clone());
-                Some(Self { current: stored.next.clone()?, next: None, previous })
+                Some(Self { current: stored.next.clone()?, next: None, previous, ..stored.clone() })
             }
             (Step::Replace, Some(stored)) => {
                 let mut previous = stored.previous.clone();
                 previous.push(stored.current.certificate.clone());
-                Some(Self { current: fresh()?, next: None, previous })
+                Some(Self { current: fresh()?, next: None, previous, ..stored.clone() })
             }
             (Step::Prune { now }, Some(stored)) => {
                 let mut pruned = stored.clone();
@@ -315,6 +323,7 @@ impl Default for Timing {
 /// Since when this process has seen each CA published, in its own monotonic time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sightings {
+    incarnation: Option<Arc<str>>,
     stored: BTreeMap<CaId, Duration>,
     /// `None`: nobody reads back the live configuration.
     live: Option<BTreeMap<CaId, Duration>>,
@@ -323,6 +332,10 @@ pub struct Sightings {
 impl Sightings {
     /// The stored state was read at `clock`.
     pub fn see_stored(&mut self, clock: Duration, state: &CaState) {
+        if self.incarnation.as_ref() != Some(&state.incarnation) {
+            self.stored.clear();
+            self.incarnation = Some(Arc::clone(&state.incarnation));
+        }
         let ids: BTreeSet<CaId> = state.certificates().map(|one| one.info.id.clone()).collect();
         refresh(&mut self.stored, clock, ids);
     }

@@ -216,7 +216,7 @@ impl World {
             self.made.insert(info.id.clone(), info);
         }
         if let Some(next) = next
-            && version == last
+            && (version == last || (state.is_none() && self.stored[last].1.is_none()))
         {
             self.promotions += usize::from(step == Step::Promote);
             actor.known = Some(next.clone());

@@ -15,7 +15,7 @@ pub(super) fn fake(name: &str, not_before: i64, not_after: i64) -> Authority {
 }
 
 fn state(current: Authority, next: Option<Authority>) -> CaState {
-    CaState { current, next, previous: Vec::new() }
+    CaState { current, next, previous: Vec::new(), incarnation: "first".into() }
 }
 
 fn seconds(count: u64) -> Duration {
@@ -57,6 +57,20 @@ fn a_successor_signs_only_after_it_was_published_long_enough() {
     let pruned = CaState::apply(Step::Prune { now: end }, Some(&promoted), None, || None).unwrap();
     assert!(pruned.previous.is_empty());
     assert_eq!(pruned.current, promoted.current);
+}
+
+/// A state that was deleted and made again may bring CAs that were seen before, but never had the time to be published.
+#[test]
+fn a_state_made_again_starts_the_wait_again() {
+    let now = T0 + 250 * DAY;
+    let mut both = state(fake("a", T0, T0 + 365 * DAY), Some(fake("b", now, now + 365 * DAY)));
+    let mut sightings = Sightings::default();
+    sightings.see_stored(seconds(0), &both);
+    assert_eq!(step(now, seconds(600), Some(&both), &sightings, &timing()), Step::Promote);
+    both.incarnation = "second".into();
+    sightings.see_stored(seconds(600), &both);
+    assert_eq!(step(now, seconds(1199), Some(&both), &sightings, &timing()), Step::Wait);
+    assert_eq!(step(now, seconds(1200), Some(&both), &sightings, &timing()), Step::Promote);
 }
 
 #[test]
@@ -104,6 +118,7 @@ fn a_deleted_state_comes_back_with_its_ca_and_a_successor() {
     let back = CaState::apply(Step::Create, None, Some(&known), || Some(fake("b", T0, T0 + 400 * DAY))).unwrap();
     assert_eq!(back.current, known.current);
     assert_eq!(back.next.unwrap().certificate.info.id, id("b"));
+    assert_ne!(back.incarnation, known.incarnation);
     // and nothing is written when no CA can be made, or over a state that is there
     assert!(CaState::apply(Step::Create, None, None, || None).is_none());
     assert!(CaState::apply(Step::Create, Some(&known), None, || Some(fake("c", T0, T0))).is_none());

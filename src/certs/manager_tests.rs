@@ -284,7 +284,7 @@ async fn a_replaced_ca_is_followed_only_when_it_is_live_and_the_old_one_stays_in
     replica.observe(&live);
     let foreign = issue::authority(time.now(), Duration::from_secs(365 * 86_400)).unwrap();
     let stored = store.inner.read().await.unwrap().unwrap();
-    let state = CaState { current: foreign, next: None, previous: Vec::new() };
+    let state = CaState { current: foreign, next: None, previous: Vec::new(), incarnation: "first".into() };
     store.inner.write(&state, Some(&stored.version)).await.unwrap();
     time.pass(HOUR);
     replica.manager.round().await.unwrap();

@@ -5,6 +5,7 @@
 //! | `ca.crt`, `ca.key` | the CA that signs |
 //! | `next.crt`, `next.key` | its successor, published but not signing; absent most of the time |
 //! | `previous.crt` | CAs that have signed and are not over yet |
+//! | `incarnation` | tells a state that was deleted and made again from the one before |
 //! | `ca-bundle.crt` | all of the above, what a client must trust; for people and tools, never read back |
 //!
 //! Leaf keys never get here. RBAC: `get` and `update` on this one name, `create` on Secrets (a `create` cannot be
@@ -31,6 +32,7 @@ const CALL: Duration = Duration::from_secs(10);
 const CURRENT: (&str, &str) = ("ca.crt", "ca.key");
 const NEXT: (&str, &str) = ("next.crt", "next.key");
 const PREVIOUS: &str = "previous.crt";
+const INCARNATION: &str = "incarnation";
 const BUNDLE: &str = "ca-bundle.crt";
 
 /// The Secret of one namespace and name.
@@ -126,7 +128,7 @@ fn parse(data: Option<&Data>) -> Result<Option<CaState>, StoreError> {
     let previous = CaCertificate::all_from_pem(&text(PREVIOUS))
         .map_err(|source| StoreError::Corrupt { part: PREVIOUS, source })?;
     match authority("ca.crt and ca.key", CURRENT)? {
-        Some(current) => Ok(Some(CaState { current, next, previous })),
+        Some(current) => Ok(Some(CaState { current, next, previous, incarnation: text(INCARNATION).into() })),
         None if next.is_none() && previous.is_empty() => Ok(None),
         None => Err(StoreError::Corrupt { part: "ca.crt and ca.key", source: CaError::Count(0) }),
     }
@@ -148,6 +150,7 @@ fn render(state: &CaState, data: &mut Data) {
     put(NEXT.0, certificate);
     put(NEXT.1, key);
     put(PREVIOUS, Some(issue::bundle(&state.previous).to_string()));
+    put(INCARNATION, Some(state.incarnation.to_string()));
     put(BUNDLE, Some(issue::bundle(state.certificates()).to_string()));
 }
 

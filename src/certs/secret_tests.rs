@@ -108,6 +108,7 @@ fn full() -> CaState {
         current: authority(),
         next: Some(authority()),
         previous: vec![authority().certificate, authority().certificate],
+        incarnation: "first".into(),
     }
 }
 

@@ -108,7 +108,7 @@ mod tests {
     async fn memory_refuses_a_write_over_another() {
         let store = MemoryStore::default();
         let current = issue::authority(now(), Duration::from_secs(60)).unwrap();
-        let state = CaState { current, next: None, previous: Vec::new() };
+        let state = CaState { current, next: None, previous: Vec::new(), incarnation: "first".into() };
         assert!(store.read().await.unwrap().is_none());
         store.write(&state, None).await.unwrap();
         assert!(matches!(store.write(&state, None).await, Err(StoreError::Conflict)));
