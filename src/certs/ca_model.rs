@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::tests::fake;
 use super::*;
@@ -305,10 +306,15 @@ impl World {
     }
 }
 
-/// 64 of each by default, for the time it takes; `PROPTEST_CASES` has the say. 20,000 were run when this was written.
+/// 64 of each by default, for the time it takes; always the same ones, so that a build does not fail by luck; `PROPTEST_CASES` asks for
+/// as many others. 20,000 were run when this was written.
 fn cases() -> ProptestConfig {
     let default = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    if std::env::var_os("PROPTEST_CASES").is_some() { default } else { ProptestConfig { cases: 64, ..default } }
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        default
+    } else {
+        ProptestConfig { cases: 64, rng_seed: RngSeed::Fixed(0x5ea_3a11), ..default }
+    }
 }
 
 proptest! {
