@@ -1,0 +1,11 @@
+# METADATA
+# title: What many policies ask of the object under review
+# description: >-
+#   Rules, not functions: their values are computed once for each object under review and shared by all policies.
+#   A policy reads them instead of calling the function again. They depend on input.request.object alone.
+package seawall.lib.subject
+
+import data.seawall.lib.engines as recognition
+
+# engines that the Pod template runs: see found in lib/engines.
+engines := recognition.found(input.request.object)
