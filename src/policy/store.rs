@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+/// The package of the library whose rules are computed once for each object under review.
+const SHARED: &str = "data.seawall.lib.subject";
+
 /// Why a policy set was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
@@ -125,7 +128,7 @@ impl PolicySet {
         metadata.sort_by(|a, b| a.0.id.cmp(&b.0.id));
         let own: Vec<Metadata> = metadata.iter().map(|(m, _)| m.clone()).collect();
         settings.validate(&own)?;
-        let modules = Arc::new(Modules::parse(bundle.modules.values().flatten())?);
+        let modules = Arc::new(Modules::parse(bundle.modules.values().flatten(), SHARED)?);
         let mut policies = Vec::new();
         for (metadata, file) in metadata {
             declared(&metadata, &file, &modules)?;

@@ -6,6 +6,7 @@ use crate::admission::request::{Operation, Request, annotation};
 use crate::decision::{Cap, PolicyFailure, Scope, Unknown};
 use crate::engine::compile::Entry;
 use crate::engine::evaluate::Worker;
+use crate::engine::shared::SharedValues;
 use crate::engine::value::{self, Value};
 use crate::policy::mode::Action;
 use crate::policy::store::Policy;
@@ -39,12 +40,14 @@ pub(super) struct Chosen<'s> {
 pub(super) struct Prepared {
     pub(super) target: Target,
     request: Value,
+    /// What policies share about this object.
+    shared: SharedValues,
 }
 
 impl Prepared {
     pub(super) fn new(target: Target) -> Self {
         let request = value::from_map(target.request.body());
-        Self { target, request }
+        Self { target, request, shared: SharedValues::default() }
     }
 }
 
@@ -167,7 +170,8 @@ impl Run<'_> {
             return None;
         }
         let input = input(chosen.policy, prepared, &self.now, self.scope);
-        match self.worker.evaluate(&chosen.policy.unit, entry, &input, self.snapshot.data(), left / 2) {
+        let (unit, data) = (&chosen.policy.unit, self.snapshot.data());
+        match self.worker.evaluate(unit, entry, &input, data, &prepared.shared, left / 2) {
             Ok(value) => Some(value),
             Err(error) => {
                 self.fail(chosen, error.kind(), error.to_string());
