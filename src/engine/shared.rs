@@ -68,9 +68,14 @@ impl SharedRules {
 
 /// The values of the shared rules for one object under review, computed when first needed.
 #[derive(Debug, Default)]
-pub struct SharedValues {
-    /// By name; `None` where the rule is undefined. The document holds them all.
-    known: RefCell<(BTreeMap<String, Option<Value>>, Option<Data>)>,
+pub struct SharedValues(RefCell<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// By name; `None` where the rule is undefined.
+    values: BTreeMap<String, Option<Value>>,
+    /// The document that holds them all.
+    document: Option<Data>,
 }
 
 impl SharedValues {
@@ -82,26 +87,26 @@ impl SharedValues {
         data: &Data,
         mut compute: impl FnMut(&str) -> Result<Value, EvaluationError>,
     ) -> Result<Data, EvaluationError> {
-        let mut known = self.known.borrow_mut();
+        let mut known = self.0.borrow_mut();
         for name in read {
-            if !known.0.contains_key(name) {
+            if !known.values.contains_key(name) {
                 let found = compute(&format!("{}.{name}", rules.package))?;
                 // a failed builtin leaves a value that nobody may use; whoever asks next fails in the same way
                 if let Some(error) = builtins::take_error() {
                     return Err(EvaluationError::Builtin(error));
                 }
-                known.0.insert(name.clone(), (found != Value::Undefined).then_some(found));
-                known.1 = None;
+                known.values.insert(name.clone(), (found != Value::Undefined).then_some(found));
+                known.document = None;
             }
         }
-        if let Some(data) = &known.1 {
+        if let Some(data) = &known.document {
             return Ok(data.clone());
         }
-        let values = known.0.iter().filter_map(|(name, found)| Some((name.as_str(), found.clone()?)));
+        let values = known.values.iter().filter_map(|(name, found)| Some((name.as_str(), found.clone()?)));
         let values = value::object(values.collect::<Vec<_>>());
         let path: Vec<&str> = rules.package.split('.').skip(1).collect();
         let document = Data::new(with(&data.root, &path, values));
-        known.1 = Some(document.clone());
+        known.document = Some(document.clone());
         Ok(document)
     }
 }
