@@ -1,7 +1,8 @@
 //! What a policy is: [`metadata`] read from its annotation block, [`matcher`] for requests, [`mode`] for what follows
-//! from a violation, [`bundle`] for files, [`store`] for the compiled set that is served.
+//! from a violation, [`exemption`] for who is spared, [`bundle`] for files, [`store`] for the compiled set that is served.
 
 pub mod bundle;
+pub mod exemption;
 pub mod matcher;
 pub mod metadata;
 pub mod mode;

@@ -141,6 +141,7 @@ impl PolicySet {
         }
         let mut knowledge = bundle.knowledge.clone();
         bundle::merge(&mut knowledge, &settings.knowledge);
+        knowledge.insert("policies".to_owned(), loaded(policies.iter().map(|p| &p.metadata)));
         let mut operator_groups: BTreeSet<String> = settings.operator_groups.iter().cloned().collect();
         operator_groups.extend(groups_of_operators(&knowledge));
         let mut needed: BTreeMap<String, bool> = BTreeMap::new();
@@ -282,6 +283,12 @@ fn declared(metadata: &Metadata, file: &str, modules: &Modules) -> Result<(), Po
         return Err(error(format!("`parameters` declares {unused}, which nothing reads; remove it")));
     }
     Ok(())
+}
+
+/// `knowledge.policies`: what policies may know of each other.
+pub fn loaded<'m>(policies: impl Iterator<Item = &'m Metadata>) -> serde_json::Value {
+    let row = |m: &Metadata| (m.id.clone(), serde_json::json!({"checklist": m.checklist, "exemptible": m.exemptible}));
+    serde_json::Value::Object(policies.map(row).collect())
 }
 
 /// `knowledge.operators[*].groups`, the API groups of operators' resources.

@@ -1,6 +1,7 @@
 //! Which policies judge a request, what their violations lead to, and running one of them within its share of the time.
 
-use super::Snapshot;
+use super::exempt::Exemptions;
+use super::{Outcome, Snapshot};
 use crate::admission::expand::{self, Target};
 use crate::admission::request::{Operation, Request, annotation};
 use crate::decision::{Cap, PolicyFailure, Scope, Unknown};
@@ -23,6 +24,7 @@ pub(super) struct Run<'r> {
     pub(super) failures: Vec<PolicyFailure>,
     pub(super) unknown: Vec<Unknown>,
     pub(super) now: String,
+    pub(super) exemptions: Exemptions,
 }
 
 /// A policy chosen for a target.
@@ -228,15 +230,11 @@ pub(super) fn input(policy: &Policy, prepared: &Prepared, now: &str, scope: Scop
 
 /// The policies of a request, answered by their own effective actions because the review as a whole gave no answer.
 #[must_use]
-pub fn unanswered(
-    request: &Request,
-    snapshot: &Snapshot,
-    reason: &str,
-    kind: &'static str,
-) -> (Scope, Vec<PolicyFailure>) {
+pub fn unanswered(request: &Request, snapshot: &Snapshot, reason: &str, kind: &'static str) -> Outcome {
     let scope = crate::context::scope::scope(request, &snapshot.facts, snapshot.settings.defaults);
+    let mut outcome = Outcome::new(scope);
     if passes(request) {
-        return (scope, Vec::new());
+        return outcome;
     }
     let targets = targets(snapshot, scope, request);
     let mut seen = BTreeSet::new();
@@ -250,5 +248,7 @@ pub fn unanswered(
         reason: reason.to_owned(),
         kind,
     };
-    (scope, failures.map(failure).collect())
+    outcome.failures = failures.map(failure).collect();
+    Exemptions::of(request, snapshot, scope).spare(request, snapshot, &mut outcome);
+    outcome
 }
