@@ -54,7 +54,7 @@ impl Exemptions {
     }
 
     /// The exemption from a policy; of several the one that lasts longest.
-    pub(super) fn from_policy(&self, id: &str) -> Option<&Exemption> {
+    pub(super) fn of_policy(&self, id: &str) -> Option<&Exemption> {
         self.valid.iter().filter(|e| e.policies.contains(id)).max_by_key(|e| e.until)
     }
 
@@ -62,7 +62,7 @@ impl Exemptions {
     pub(super) fn spare(&self, request: &Request, snapshot: &Snapshot, outcome: &mut Outcome) {
         let mut used: Vec<Used> = Vec::new();
         let mut spared = |id: &str| {
-            let exemption = self.from_policy(id)?;
+            let exemption = self.of_policy(id)?;
             match used.iter_mut().find(|u| u.exemption == *exemption) {
                 Some(same) => _ = same.policies.insert(id.to_owned()),
                 None => {
