@@ -17,6 +17,7 @@ use crate::decision::{Finding, PolicyFailure, Scope, Unknown};
 use crate::engine::evaluate::{Data, Worker};
 use crate::engine::value;
 use crate::patch::plan::{Change, DroppedPatch};
+use crate::policy::matcher::Rows;
 use crate::policy::mode::{Action, Mode};
 use crate::policy::store::PolicySet;
 use serde_json::Value;
@@ -39,6 +40,8 @@ pub struct Snapshot {
     pub facts: Arc<Facts>,
     /// The clock.
     pub now: jiff::Timestamp,
+    /// Which rows of the policies' match count.
+    rows: Rows,
     data: Data,
 }
 
@@ -48,7 +51,13 @@ impl Snapshot {
     pub fn new(policies: Arc<PolicySet>, settings: Arc<Settings>, facts: Arc<Facts>, now: jiff::Timestamp) -> Self {
         let seawall = value::object([("knowledge", policies.knowledge())]);
         let data = Data::new(value::object([("cluster", facts.data()), ("seawall", seawall)]));
-        Self { policies, settings, facts, now, data }
+        Self { policies, settings, facts, now, rows: Rows::Registered, data }
+    }
+
+    /// The same snapshot for manifests and stored objects: what is never registered is judged as well.
+    #[must_use]
+    pub fn with_unregistered(self) -> Self {
+        Self { rows: Rows::All, ..self }
     }
 
     /// The same snapshot at another time.

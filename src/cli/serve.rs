@@ -262,7 +262,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
 }
 
 fn needed(policies: &crate::policy::store::PolicySet) -> BTreeSet<String> {
-    policies.needed_context().keys().cloned().collect()
+    policies.watched_context().keys().cloned().collect()
 }
 
 fn own_namespace() -> String {

@@ -1,7 +1,7 @@
 //! The generated index of policies, `policies/README.md`.
 
 use crate::engine::compile::EngineKind;
-use crate::policy::metadata::Metadata;
+use crate::policy::metadata::{MatchRule, Metadata};
 use crate::policy::mode::Tier;
 use crate::policy::store::{Policy, PolicySet};
 use std::collections::BTreeSet;
@@ -53,7 +53,7 @@ fn row(policy: &Policy) -> String {
         metadata.id,
         metadata.checklist,
         metadata.severity,
-        list(of_rules(metadata, |rule| rule.resources.clone())),
+        list(of_rules(metadata, resources)),
         list(of_rules(metadata, |rule| rule.operations.iter().map(ToString::to_string).collect())),
         actions.join(", "),
         list(metadata.patch.iter().map(ToString::to_string).collect()),
@@ -61,9 +61,12 @@ fn row(policy: &Policy) -> String {
     )
 }
 
-fn of_rules(
-    metadata: &Metadata,
-    part: impl Fn(&crate::policy::metadata::MatchRule) -> Vec<String>,
-) -> BTreeSet<String> {
+/// The resources of a row; what is judged offline only says so.
+fn resources(rule: &MatchRule) -> Vec<String> {
+    let name = |resource: &String| if rule.registered { resource.clone() } else { format!("{resource} (offline)") };
+    rule.resources.iter().map(name).collect()
+}
+
+fn of_rules(metadata: &Metadata, part: impl Fn(&MatchRule) -> Vec<String>) -> BTreeSet<String> {
     metadata.rules.iter().flat_map(part).collect()
 }

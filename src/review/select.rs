@@ -9,6 +9,7 @@ use crate::engine::compile::Entry;
 use crate::engine::evaluate::Worker;
 use crate::engine::shared::SharedValues;
 use crate::engine::value::{self, Value};
+use crate::policy::matcher::Rows;
 use crate::policy::mode::Action;
 use crate::policy::store::Policy;
 use serde_json::Value as Json;
@@ -128,7 +129,7 @@ pub(super) fn targets<'s>(snapshot: &'s Snapshot, scope: Scope, request: &Reques
     let ending = is_ending(request);
     let caps = caps(request, snapshot);
     let choose = |target: &Request, template: bool| {
-        let positions = matcher.find(&target.resource, &target.sub_resource, target.operation, template);
+        let positions = matcher.find(&target.resource, &target.sub_resource, target.operation, template, snapshot.rows);
         let policies = positions.iter().filter_map(|position| snapshot.policies.policies().get(*position));
         let mut chosen: Vec<Chosen<'s>> = policies
             .filter(|p| !ending || p.metadata.guards_finalizers)
@@ -137,8 +138,18 @@ pub(super) fn targets<'s>(snapshot: &'s Snapshot, scope: Scope, request: &Reques
         chosen.sort_by_key(|c| std::cmp::Reverse(c.effective));
         chosen
     };
-    let mut targets = vec![(Target::whole(request.clone()), choose(request, false))];
-    let wants = |gvr| !matcher.find(&gvr, "", request.operation, true).is_empty();
+    let mut current = choose(request, false);
+    // an API server converts to a version that some webhook asks for; a manifest is judged by the policies that know its
+    // own version, and as the current version by the others
+    let requested = Some(request).filter(|_| snapshot.rows == Rows::All).and_then(Request::as_requested);
+    let requested = requested.map(|request| (choose(&request, false), request));
+    let mut targets = Vec::new();
+    if let Some((policies, written)) = requested {
+        current.retain(|c| policies.iter().all(|other| other.policy.id() != c.policy.id()));
+        targets.push((Target::whole(written), policies));
+    }
+    targets.insert(0, (Target::whole(request.clone()), current));
+    let wants = |gvr| !matcher.find(&gvr, "", request.operation, true, snapshot.rows).is_empty();
     if wants(expand::claims()) {
         targets.extend(expand::claim_templates(request).into_iter().map(|t| (t.clone(), choose(&t.request, true))));
     }
