@@ -190,10 +190,6 @@ struct Custom {
     exemptible: bool,
 }
 
-const fn yes() -> bool {
-    true
-}
-
 /// The checklist items and the further advice, in the order of the scorecard.
 pub const CHECKLIST: &[&str] = &[
     "storage-approach",
