@@ -5,7 +5,7 @@ use crate::check::yaml::Budget;
 use crate::check::{self, Options};
 use crate::config::Settings;
 use crate::policy::mode::{Mode, Tier, UnknownWord};
-use crate::report::{Report, json, text};
+use crate::report::{Report, Results as _, json, text};
 use crate::server::policies::PolicySource;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
