@@ -9,7 +9,7 @@ use crate::context::cluster::NAMESPACES;
 use crate::context::read::{Wanted, read};
 use crate::policy::mode::{Mode, Tier, UnknownWord};
 use crate::policy::store::PolicySet;
-use crate::report::{Report, json, text};
+use crate::report::{Report, Results as _, json, text};
 use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};

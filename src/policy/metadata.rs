@@ -136,6 +136,8 @@ pub struct Metadata {
     pub tier_parameters: BTreeMap<Tier, Map<String, Value>>,
     /// Also judged while the object is being deleted or only loses finalizers.
     pub guards_finalizers: bool,
+    /// Whether an annotation on the object can exempt it.
+    pub exemptible: bool,
 }
 
 /// The block as OPA defines it.
@@ -184,6 +186,8 @@ struct Custom {
     tier_parameters: BTreeMap<Tier, Map<String, Value>>,
     #[serde(default)]
     guards_finalizers: bool,
+    #[serde(default = "yes")]
+    exemptible: bool,
 }
 
 /// The checklist items and the further advice, in the order of the scorecard.
@@ -300,6 +304,7 @@ impl Metadata {
             parameters: custom.parameters,
             tier_parameters: custom.tier_parameters,
             guards_finalizers: custom.guards_finalizers,
+            exemptible: custom.exemptible,
         })
     }
 

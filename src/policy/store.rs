@@ -14,6 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+/// The package of the library whose rules are computed once for each object under review.
+const SHARED: &str = "data.seawall.lib.subject";
+
 /// Why a policy set was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
@@ -131,7 +134,7 @@ impl PolicySet {
         metadata.sort_by(|a, b| a.0.id.cmp(&b.0.id));
         let own: Vec<Metadata> = metadata.iter().map(|(m, _)| m.clone()).collect();
         settings.validate(&own)?;
-        let modules = Arc::new(Modules::parse(bundle.modules.values().flatten())?);
+        let modules = Arc::new(Modules::parse(bundle.modules.values().flatten(), SHARED)?);
         let mut policies = Vec::new();
         for (metadata, file) in metadata {
             declared(&metadata, &file, &modules)?;
@@ -144,6 +147,7 @@ impl PolicySet {
         }
         let mut knowledge = bundle.knowledge.clone();
         bundle::merge(&mut knowledge, &settings.knowledge);
+        knowledge.insert("policies".to_owned(), loaded(policies.iter().map(|p| &p.metadata)));
         let mut operator_groups: BTreeSet<String> = settings.operator_groups.iter().cloned().collect();
         operator_groups.extend(groups_of_operators(&knowledge));
         let api_versions = Arc::new(ApiVersions::of_knowledge(&knowledge)?);
@@ -310,6 +314,12 @@ fn declared(metadata: &Metadata, file: &str, modules: &Modules) -> Result<(), Po
         return Err(error(format!("`parameters` declares {unused}, which nothing reads; remove it")));
     }
     Ok(())
+}
+
+/// `knowledge.policies`: what policies may know of each other.
+pub fn loaded<'m>(policies: impl Iterator<Item = &'m Metadata>) -> serde_json::Value {
+    let row = |m: &Metadata| (m.id.clone(), serde_json::json!({"checklist": m.checklist, "exemptible": m.exemptible}));
+    serde_json::Value::Object(policies.map(row).collect())
 }
 
 /// `knowledge.operators[*].groups`, the API groups of operators' resources.

@@ -23,6 +23,19 @@ pub fn policies(set: &PolicySet) -> String {
     page
 }
 
+/// `policies/seawall/knowledge/policies/data.yaml`: the list of the embedded policies as OPA's tools see it.
+#[must_use]
+pub fn knowledge(set: &PolicySet) -> String {
+    let mut page = String::from(
+        "# generated: SEAWALL_UPDATE=1 cargo test --test policies index\n\
+         # The policies that are embedded. In the running program this is the list of the policies that are loaded.\n",
+    );
+    for Metadata { id, checklist, exemptible, .. } in set.policies().iter().map(|p| &p.metadata) {
+        let _ = writeln!(page, "{id}: {{checklist: {checklist}, exemptible: {exemptible}}}");
+    }
+    page
+}
+
 fn row(policy: &Policy) -> String {
     let metadata = &policy.metadata;
     let folder = policy.file.rsplit_once('/').map_or("", |(folder, _)| folder);

@@ -1,6 +1,6 @@
 //! The report for a person: what is wrong where, what to write instead, and the numbers.
 
-use super::{Failure, Judged, PatchRow, Report, ResourceId, Source, Violation, diff};
+use super::{Failure, Judged, PatchRow, ResourceId, Results, Source, Violation, diff};
 use crate::decision::{Cap, field_path, inline};
 use crate::policy::mode::Action;
 use std::io::{self, Write};
@@ -40,14 +40,12 @@ impl Style {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    for object in report.objects.iter().filter(|o| !is_silent(o)) {
-        self::object(object, style, out)?;
-    }
-    for failure in &report.errors {
+pub fn write(report: &dyn Results, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    report.each(&mut |object| if is_silent(object) { Ok(()) } else { self::object(object, style, out) })?;
+    for failure in report.errors() {
         error(failure, style, out)?;
     }
-    if !report.errors.is_empty() {
+    if !report.errors().is_empty() {
         writeln!(out)?;
     }
     summary(report, style, out)
@@ -90,7 +88,7 @@ fn violation(violation: &Violation, style: Style, out: &mut dyn Write) -> io::Re
     row("wanted", &inline(&finding.wanted))?;
     row("fix", &finding.fix)?;
     row("at", &place(&violation.source))?;
-    if let Some(reason) = weaker(finding) {
+    if let Some(reason) = weaker(finding).or_else(|| finding.note.clone()) {
         row("note", &reason)?;
     }
     Ok(())
@@ -105,6 +103,8 @@ fn weaker(finding: &crate::decision::Finding) -> Option<String> {
         Some(Cap::Ratchet) => "the stored object already is like this".to_owned(),
         Some(Cap::SystemUser) => "a controller of the cluster asks".to_owned(),
         Some(Cap::Operator) => "an operator's resource owns the object and is judged instead".to_owned(),
+        Some(Cap::Exemption) => finding.note.clone().unwrap_or_else(|| "exempt".to_owned()),
+        Some(Cap::BreakGlass) => "a break-glass group asks".to_owned(),
         None => format!("mode {}", finding.mode),
     };
     Some(format!("{} in {}, here {}: {because}", finding.action, finding.tier, finding.effective))
@@ -136,7 +136,7 @@ fn error(failure: &Failure, style: Style, out: &mut dyn Write) -> io::Result<()>
     writeln!(out, "{}{word}: {policy}{}", printable(&at), printable(&failure.message))
 }
 
-fn summary(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
+fn summary(report: &dyn Results, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let sum = report.summary();
     let plural = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
     let line = format!(

@@ -1,11 +1,13 @@
 //! Which policies judge a request, what their violations lead to, and running one of them within its share of the time.
 
-use super::Snapshot;
+use super::exempt::Exemptions;
+use super::{Outcome, Snapshot};
 use crate::admission::expand::{self, Target};
 use crate::admission::request::{Operation, Request, annotation};
 use crate::decision::{Cap, PolicyFailure, Scope, Unknown};
 use crate::engine::compile::Entry;
 use crate::engine::evaluate::Worker;
+use crate::engine::shared::SharedValues;
 use crate::engine::value::{self, Value};
 use crate::policy::matcher::Rows;
 use crate::policy::mode::Action;
@@ -23,6 +25,7 @@ pub(super) struct Run<'r> {
     pub(super) failures: Vec<PolicyFailure>,
     pub(super) unknown: Vec<Unknown>,
     pub(super) now: String,
+    pub(super) exemptions: Exemptions,
 }
 
 /// A policy chosen for a target.
@@ -40,12 +43,14 @@ pub(super) struct Chosen<'s> {
 pub(super) struct Prepared {
     pub(super) target: Target,
     request: Value,
+    /// What policies share about this object.
+    shared: SharedValues,
 }
 
 impl Prepared {
     pub(super) fn new(target: Target) -> Self {
         let request = value::from_map(target.request.body());
-        Self { target, request }
+        Self { target, request, shared: SharedValues::default() }
     }
 }
 
@@ -178,7 +183,8 @@ impl Run<'_> {
             return None;
         }
         let input = input(chosen.policy, prepared, &self.now, self.scope);
-        match self.worker.evaluate(&chosen.policy.unit, entry, &input, self.snapshot.data(), left / 2) {
+        let (unit, data) = (&chosen.policy.unit, self.snapshot.data());
+        match self.worker.evaluate(unit, entry, &input, data, &prepared.shared, left / 2) {
             Ok(value) => Some(value),
             Err(error) => {
                 self.fail(chosen, error.kind(), error.to_string());
@@ -235,15 +241,11 @@ pub(super) fn input(policy: &Policy, prepared: &Prepared, now: &str, scope: Scop
 
 /// The policies of a request, answered by their own effective actions because the review as a whole gave no answer.
 #[must_use]
-pub fn unanswered(
-    request: &Request,
-    snapshot: &Snapshot,
-    reason: &str,
-    kind: &'static str,
-) -> (Scope, Vec<PolicyFailure>) {
+pub fn unanswered(request: &Request, snapshot: &Snapshot, reason: &str, kind: &'static str) -> Outcome {
     let scope = crate::context::scope::scope(request, &snapshot.facts, snapshot.settings.defaults);
+    let mut outcome = Outcome::new(scope);
     if passes(request) {
-        return (scope, Vec::new());
+        return outcome;
     }
     let targets = targets(snapshot, scope, request);
     let mut seen = BTreeSet::new();
@@ -257,5 +259,7 @@ pub fn unanswered(
         reason: reason.to_owned(),
         kind,
     };
-    (scope, failures.map(failure).collect())
+    outcome.failures = failures.map(failure).collect();
+    Exemptions::of(request, snapshot, scope).spare(request, snapshot, &mut outcome);
+    outcome
 }
