@@ -9,7 +9,9 @@
 
 mod apply;
 mod availability;
+mod cases;
 mod controlplane;
+mod coverage;
 mod facts;
 mod harness;
 mod modes;

@@ -9,6 +9,11 @@ pub(crate) trait Manifest {
     fn with(self, pointer: &str, value: impl Into<Value>) -> Value;
     /// Takes a key away.
     fn without(self, pointer: &str) -> Value;
+    /// The record of what was patched: pointer to the policies that had a part in it, each with the value that it found.
+    fn record(&self) -> Value;
+    /// Fails the test unless the record names `policy`; counts for `docs/coverage.md` as
+    /// [`Output::denied_by`](super::kubectl::Output::denied_by) does.
+    fn patched_by(self, policy: &str) -> Self;
 }
 
 impl Manifest for Value {
@@ -28,6 +33,19 @@ impl Manifest for Value {
     fn without(mut self, pointer: &str) -> Value {
         let (parent, key) = pointer.rsplit_once('/').unwrap();
         self.pointer_mut(parent).unwrap().as_object_mut().unwrap().shift_remove(&key.replace("~1", "/"));
+        self
+    }
+
+    fn record(&self) -> Value {
+        let text = self["metadata"]["annotations"]["seawall.dev/patched"].as_str().unwrap_or("null");
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[track_caller]
+    fn patched_by(self, policy: &str) -> Self {
+        let record = self.record();
+        let mut entries = record.as_object().into_iter().flat_map(|r| r.values()).filter_map(Value::as_array).flatten();
+        assert!(entries.any(|entry| entry["policy"] == policy), "{policy} is not in the record: {record}");
         self
     }
 }
