@@ -150,6 +150,28 @@ fn main() {
             seconds / medians[2].as_secs_f64()
         );
     }
+    drop(sides);
+    dearest(&request, &snapshot);
+}
+
+/// What each policy takes of a review, the dearest first, as shares of the whole.
+fn dearest(request: &Request, snapshot: &Snapshot) {
+    let mut worker = Worker::new();
+    let mut times: BTreeMap<String, Duration> = BTreeMap::new();
+    for round in 0..PER_ROUND {
+        let _ = review(request, snapshot, Phase::Validate, Instant::now() + Duration::from_secs(60), &mut worker);
+        for (package, time) in worker.take_times() {
+            // the first round makes the machines
+            *times.entry(package).or_default() += if round == 0 { Duration::ZERO } else { time };
+        }
+    }
+    let whole: Duration = times.values().sum();
+    let mut times: Vec<(String, Duration)> = times.into_iter().collect();
+    times.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
+    println!("\ndearest of {} in /validate:", times.len());
+    for (package, time) in times.iter().take(10) {
+        println!("{:<60} {:>5.1} %", package, 100.0 * time.as_secs_f64() / whole.as_secs_f64());
+    }
 }
 
 /// The rewritten modules in an engine of their own.

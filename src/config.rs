@@ -3,6 +3,7 @@
 //! Unknown keys and wrong values are errors with their line. Flags override the environment, which overrides the file;
 //! the flags live in `cli/`.
 
+use crate::policy::exemption::Row;
 use crate::policy::matcher::same_resource;
 use crate::policy::metadata::{MatchRule, Metadata};
 use crate::policy::mode::{Action, Actions, Mode, PatchSetting, Tier};
@@ -61,6 +62,16 @@ pub enum ConfigError {
         /// What is wrong and what is wanted.
         problem: String,
     },
+    /// An exemption that is not complete.
+    #[error("configuration: exemptions[{index}].{key}: {problem}")]
+    Exemption {
+        /// Position in the list, from 0.
+        index: usize,
+        /// Key of the row.
+        key: String,
+        /// What is wrong and what is wanted.
+        problem: String,
+    },
 }
 
 /// The validated settings.
@@ -77,6 +88,10 @@ pub struct Settings {
     pub operator_groups: Vec<String>,
     /// Rows that extend or replace `data.seawall.knowledge`, merged key by key.
     pub knowledge: Map<String, Value>,
+    /// Who is spared from which policies.
+    pub exemptions: Vec<Row>,
+    /// Groups whose requests are never denied; every use is announced.
+    pub break_glass_groups: Vec<String>,
     /// Bounds of one request.
     pub limits: Limits,
 }
@@ -142,6 +157,8 @@ impl Default for Settings {
             excluded_namespaces: Vec::new(),
             operator_groups: Vec::new(),
             knowledge: Map::new(),
+            exemptions: Vec::new(),
+            break_glass_groups: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -179,6 +196,12 @@ impl Settings {
             Some((key, found, least)) => Err(ConfigError::Limit { path: path.to_owned(), key, found, least }),
             None => Ok(settings),
         }
+    }
+
+    /// The exemptions that no longer count at a time.
+    pub fn expired(&self, now: jiff::Timestamp) -> impl Iterator<Item = &Row> {
+        let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+        self.exemptions.iter().filter(move |row| row.validate().is_ok_and(|until| until < today))
     }
 
     /// Applies the overrides to a policy's metadata.
@@ -236,6 +259,15 @@ impl Settings {
                         format!("{id} is not written for {foreign:?}; it can only be narrowed to its own resources"),
                     ));
                 }
+            }
+        }
+        for (index, row) in self.exemptions.iter().enumerate() {
+            let error = |key: &str, problem: String| ConfigError::Exemption { index, key: key.to_owned(), problem };
+            row.validate().map_err(|(key, problem)| error(key, problem))?;
+            let known = |id: &String| policies.iter().any(|m| m.id == **id);
+            if let Some(unknown) = row.policies.iter().find(|id| !known(id)) {
+                let near = closest(unknown, policies.iter().map(|m| m.id.as_str()));
+                return Err(error("policies", format!("no policy {unknown:?} is loaded{near}")));
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use crate::admission::pointer::{self, Path};
 use crate::policy::mode::{Action, Mode, PatchSetting, Severity, Tier};
+use serde::Serialize;
 use serde_json::Value;
 
 /// What the labels (and the configuration's defaults) say about a request.
@@ -48,12 +49,15 @@ pub struct Finding {
     pub ratcheted: bool,
     /// Why the action is weaker than the mode alone would have it.
     pub capped_by: Option<Cap>,
+    /// More about it: the exemption that spares it, or why one does not count.
+    pub note: Option<String>,
     /// `volumeClaimTemplates[data]` or `template` when the policy judged a part of a workload.
     pub expanded_from: Option<String>,
 }
 
 /// Why an action was weakened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cap {
     /// The stored object already had the violation.
     Ratchet,
@@ -61,6 +65,10 @@ pub enum Cap {
     SystemUser,
     /// An operator's resource owns the object.
     Operator,
+    /// An exemption.
+    Exemption,
+    /// A request by a break-glass group.
+    BreakGlass,
 }
 
 impl Finding {
@@ -69,8 +77,9 @@ impl Finding {
     pub fn line(&self) -> String {
         let field = field_path(&self.path);
         let found = self.found.as_ref().map(|f| format!(" found {};", inline(f))).unwrap_or_default();
+        let note = self.note.as_ref().map(|n| format!("; note: {n}")).unwrap_or_default();
         format!(
-            "[{}] {field}: {}{found} wanted {}; fix: {}",
+            "[{}] {field}: {}{found} wanted {}; fix: {}{note}",
             self.policy,
             sentence(&self.message),
             inline(&self.wanted),

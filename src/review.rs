@@ -4,6 +4,7 @@
 //! not a violation: [`Phase::Full`] patches first and judges what is left, as the API server does with `/mutate` and
 //! `/validate`.
 
+mod exempt;
 mod judge;
 mod mutate;
 mod select;
@@ -16,13 +17,15 @@ use crate::decision::{Finding, PolicyFailure, Scope, Unknown};
 use crate::engine::evaluate::{Data, Worker};
 use crate::engine::value;
 use crate::patch::plan::{Change, DroppedPatch};
+use crate::policy::matcher::Rows;
 use crate::policy::mode::{Action, Mode};
 use crate::policy::store::PolicySet;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use exempt::Used;
 pub use judge::{inputs, sample};
 pub use select::unanswered;
 
@@ -37,6 +40,8 @@ pub struct Snapshot {
     pub facts: Arc<Facts>,
     /// The clock.
     pub now: jiff::Timestamp,
+    /// Which rows of the policies' match count.
+    rows: Rows,
     data: Data,
 }
 
@@ -46,7 +51,13 @@ impl Snapshot {
     pub fn new(policies: Arc<PolicySet>, settings: Arc<Settings>, facts: Arc<Facts>, now: jiff::Timestamp) -> Self {
         let seawall = value::object([("knowledge", policies.knowledge())]);
         let data = Data::new(value::object([("cluster", facts.data()), ("seawall", seawall)]));
-        Self { policies, settings, facts, now, data }
+        Self { policies, settings, facts, now, rows: Rows::Registered, data }
+    }
+
+    /// The same snapshot for manifests and stored objects: what is never registered is judged as well.
+    #[must_use]
+    pub fn with_unregistered(self) -> Self {
+        Self { rows: Rows::All, ..self }
     }
 
     /// The same snapshot at another time.
@@ -92,6 +103,10 @@ pub struct Outcome {
     pub unknown: Vec<Unknown>,
     /// What is patched.
     pub patch: PatchOutcome,
+    /// Exemptions that made a difference.
+    pub exemptions: Vec<Used>,
+    /// Policies that would have denied, had the request not come from a break-glass group.
+    pub break_glass: BTreeSet<String>,
 }
 
 /// What is patched, and what is not.
@@ -112,6 +127,18 @@ pub struct PatchOutcome {
 }
 
 impl Outcome {
+    fn new(scope: Scope) -> Self {
+        Self {
+            scope,
+            findings: Vec::new(),
+            failures: Vec::new(),
+            unknown: Vec::new(),
+            patch: PatchOutcome::default(),
+            exemptions: Vec::new(),
+            break_glass: BTreeSet::new(),
+        }
+    }
+
     /// Whether the request is rejected.
     #[must_use]
     pub fn denies(&self) -> bool {
@@ -124,8 +151,7 @@ impl Outcome {
 #[must_use]
 pub fn review(request: &Request, snapshot: &Snapshot, phase: Phase, deadline: Instant, worker: &mut Worker) -> Outcome {
     let scope = scope::scope(request, &snapshot.facts, snapshot.settings.defaults);
-    let mut outcome =
-        Outcome { scope, findings: vec![], failures: vec![], unknown: vec![], patch: PatchOutcome::default() };
+    let mut outcome = Outcome::new(scope);
     if select::passes(request) {
         return outcome;
     }
@@ -137,6 +163,7 @@ pub fn review(request: &Request, snapshot: &Snapshot, phase: Phase, deadline: In
         failures: vec![],
         unknown: vec![],
         now: snapshot.now.to_string(),
+        exemptions: exempt::Exemptions::of(request, snapshot, scope),
     };
     let patched = if phase != Phase::Validate && request.operation != Operation::Delete {
         outcome.patch = run.mutate(request);
@@ -150,7 +177,8 @@ pub fn review(request: &Request, snapshot: &Snapshot, phase: Phase, deadline: In
         run.unknown.clear();
         outcome.findings = run.judge(patched.as_ref().unwrap_or(request));
     }
-    outcome.failures = run.failures;
-    outcome.unknown = run.unknown;
+    outcome.failures = std::mem::take(&mut run.failures);
+    outcome.unknown = std::mem::take(&mut run.unknown);
+    run.exemptions.spare(request, snapshot, &mut outcome);
     outcome
 }

@@ -233,6 +233,28 @@ impl Request {
         request
     }
 
+    /// The request in the version that was asked for, where it was converted (`requestKind` differs from `kind`): the same
+    /// objects, which then say that version.
+    #[must_use]
+    pub fn as_requested(&self) -> Option<Self> {
+        let part = |field: &str| self.body.get(field).filter(|value| value.is_object());
+        let kind = Gvk::deserialize(part("requestKind")?).ok()?;
+        let resource = Gvr::deserialize(part("requestResource")?).ok()?;
+        if kind == self.kind && resource == self.resource {
+            return None;
+        }
+        let mut body = self.body.clone();
+        for (to, from) in [("kind", "requestKind"), ("resource", "requestResource")] {
+            body.insert(to.to_owned(), part(from)?.clone());
+        }
+        for field in ["object", "oldObject"] {
+            if let Some(object) = body.get_mut(field).and_then(Value::as_object_mut) {
+                object.insert("apiVersion".to_owned(), Value::from(kind.api_version()));
+            }
+        }
+        Some(Self { kind, resource, body, ..self.clone() })
+    }
+
     /// A request about a part of this one's object, by the same user with the same operation.
     #[must_use]
     pub fn derived(&self, kind: &Gvk, resource: &Gvr, object: Value, old_object: Option<Value>) -> Self {

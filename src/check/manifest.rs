@@ -95,7 +95,7 @@ impl Manifests {
     }
 
     fn add(&mut self, manifest: Manifest) {
-        if manifest.resource.converted {
+        if manifest.resource.removed {
             let note = format!(
                 "{}:{}: {} {} is no longer served; judged as {}",
                 manifest.file,
@@ -163,6 +163,7 @@ impl Manifest {
         }
         let resource = kinds.resolve(&api_version, &kind);
         let mut object = node.value.clone();
+        resource.convert(&mut object);
         defaults::apply(&resource, namespace, &mut object);
         let metadata = |key: &str| {
             let text = object.get("metadata").and_then(|m| m.get(key)).and_then(Value::as_str);
@@ -185,12 +186,13 @@ fn source(file: &str, place: Place) -> Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::testing::kinds;
     use crate::check::yaml::Budget;
     use std::path::PathBuf;
 
     fn read(text: &str) -> Manifests {
         let input = Input::read(&[PathBuf::from("-")], &mut text.as_bytes(), Budget::default());
-        let mut kinds = Kinds::default();
+        let mut kinds = kinds();
         Manifests::learn(&mut kinds, &input);
         Manifests::read(input, &kinds, "shop")
     }

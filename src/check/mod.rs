@@ -62,7 +62,7 @@ pub fn check(
     options: &Options,
     now: jiff::Timestamp,
 ) -> Report {
-    let mut kinds = Kinds::default();
+    let mut kinds = Kinds::new(policies.api_versions().clone());
     Manifests::learn(&mut kinds, &context);
     Manifests::learn(&mut kinds, &input);
     let context = Manifests::read(context, &kinds, &options.namespace);
@@ -168,7 +168,8 @@ impl Run<'_> {
         let known = self.known.iter().map(|(name, object)| (name.as_str(), object));
         let own = names.iter().map(String::as_str).zip(objects);
         let facts = facts(known.chain(own), self.from_labels);
-        let snapshot = Snapshot::new(self.policies.clone(), self.settings.clone(), Arc::new(facts), self.now);
+        let snapshot =
+            Snapshot::new(self.policies.clone(), self.settings.clone(), Arc::new(facts), self.now).with_unregistered();
         let judge = |manifest: &Manifest| match request::create(manifest) {
             Ok(request) => Some(review(&request, &snapshot, Phase::Full, Instant::now() + PER_OBJECT, worker)),
             Err(error) => {

@@ -55,6 +55,7 @@ fn apply_to(mut editor: Editor, changes: &[Change]) -> Option<Editor> {
 
 fn defaulted(manifest: &Manifest, written: &Value) -> Value {
     let mut object = written.clone();
+    manifest.resource.convert(&mut object);
     defaults::apply(&manifest.resource, manifest.id.namespace.as_deref().unwrap_or_default(), &mut object);
     object
 }

@@ -13,6 +13,9 @@ const USER: &str = "seawall:check";
 /// Never for a manifest that was read; the type says so because requests of API servers can be wrong.
 pub fn create(manifest: &Manifest) -> Result<Request, RequestError> {
     let (kind, resource) = (&manifest.resource.kind, &manifest.resource.resource);
+    let (group, version) = manifest.id.api_version.split_once('/').unwrap_or(("", &manifest.id.api_version));
+    let request_kind = json!({"group": group, "version": version, "kind": manifest.id.kind});
+    let request_resource = json!({"group": group, "version": version, "resource": resource.resource});
     let kind = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
     let resource = json!({"group": resource.group, "version": resource.version, "resource": resource.resource});
     let name = manifest.object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
@@ -20,8 +23,8 @@ pub fn create(manifest: &Manifest) -> Result<Request, RequestError> {
         "uid": "check",
         "kind": kind,
         "resource": resource,
-        "requestKind": kind,
-        "requestResource": resource,
+        "requestKind": request_kind,
+        "requestResource": request_resource,
         "name": name,
         "namespace": manifest.namespace().unwrap_or_default(),
         "operation": "CREATE",
@@ -43,12 +46,12 @@ mod tests {
     use crate::admission::request::Operation;
     use crate::check::input::Input;
     use crate::check::manifest::Manifests;
+    use crate::check::testing::kinds;
     use crate::check::yaml::Budget;
-    use crate::context::kinds::Kinds;
 
     fn request(text: &str) -> Request {
         let input = Input::read(&["-".into()], &mut text.as_bytes(), Budget::default());
-        create(&Manifests::read(input, &Kinds::default(), "shop").objects[0]).unwrap()
+        create(&Manifests::read(input, &kinds(), "shop").objects[0]).unwrap()
     }
 
     #[test]
@@ -61,6 +64,11 @@ mod tests {
         );
         assert_eq!((request.name.as_str(), request.namespace.as_deref()), ("a", Some("shop")));
         assert!(request.dry_run);
+        assert_eq!(request.object().unwrap()["apiVersion"], "apps/v1");
+        let written = request.as_requested().unwrap();
+        assert_eq!(written.kind.api_version(), "extensions/v1beta1");
+        assert_eq!(written.object().unwrap()["apiVersion"], "extensions/v1beta1");
+        assert!(written.as_requested().is_none());
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! What several tests of this module share.
 
+use crate::context::kinds::Kinds;
+use crate::policy::api_versions::ApiVersions;
 use proptest::prelude::*;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Any JSON value of moderate size, with numbers that JSON writes and reads back unchanged.
 pub(super) fn arbitrary_json() -> impl Strategy<Value = Value> {
@@ -21,4 +24,9 @@ pub(super) fn arbitrary_json() -> impl Strategy<Value = Value> {
                 .prop_map(|fields| Value::Object(fields.into_iter().collect())),
         ]
     })
+}
+
+/// The kinds with the old versions that the binary knows.
+pub(super) fn kinds() -> Kinds {
+    Kinds::new(Arc::new(ApiVersions::of_knowledge(&serde_json::Map::new()).unwrap()))
 }

@@ -149,6 +149,11 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         None => Settings::default(),
     };
     let alone = client.is_none();
+    for row in settings.expired(jiff::Timestamp::now()) {
+        let (namespace, name) = (row.namespace.as_deref().unwrap_or("-"), row.name.as_deref().unwrap_or("*"));
+        let until = &row.until;
+        tracing::warn!(policies = ?row.policies, namespace, name, until, "an exemption of the configuration has expired and does not count; remove it or agree on a new day");
+    }
     if alone && args.config.is_none() {
         // nothing can break without a cluster, and a first look should see what Seawall does
         settings.defaults.mode = Mode::Enforce;
@@ -257,7 +262,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
 }
 
 fn needed(policies: &crate::policy::store::PolicySet) -> BTreeSet<String> {
-    policies.needed_context().keys().cloned().collect()
+    policies.watched_context().keys().cloned().collect()
 }
 
 fn own_namespace() -> String {

@@ -44,6 +44,8 @@ pub struct Indexed {
     pub schedulable: bool,
     /// A class that claims get which name none.
     pub default_class: bool,
+    /// A class of the platform's catalogue, by its label.
+    pub supported_class: bool,
     /// Labels of a Namespace.
     pub labels: Arc<BTreeMap<String, String>>,
 }
@@ -84,6 +86,8 @@ impl Indexed {
         Self {
             term,
             default_class: resource == "storageclasses" && is_default_class(object),
+            supported_class: resource == "storageclasses"
+                && text("/metadata/labels/seawall.dev~1supported").as_deref() == Some("true"),
             schedulable: object.pointer("/spec/unschedulable").and_then(Json::as_bool) != Some(true),
             labels: Arc::new(
                 labels.into_iter().flatten().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect(),
@@ -164,6 +168,8 @@ impl Facts {
             "storageclasses" => {
                 let defaults = facts.clone().into_iter().filter(|fact| fact.indexed.default_class);
                 self.indexes.insert("default_classes", names(defaults.map(|fact| fact.name.clone()).collect()));
+                let supported = facts.clone().into_iter().filter(|fact| fact.indexed.supported_class);
+                self.indexes.insert("supported_classes", names(supported.map(|fact| fact.name.clone()).collect()));
                 self.indexes.insert("classes_by_provisioner", by_term(facts, |fact| fact.name.clone()));
             }
             "persistentvolumeclaims" => {
@@ -232,6 +238,7 @@ impl Facts {
 pub const INDEXES: &[(&str, &str)] = &[
     ("classes_by_provisioner", "storageclasses"),
     ("default_classes", "storageclasses"),
+    ("supported_classes", "storageclasses"),
     ("claims_by_class", "persistentvolumeclaims"),
     ("sets_by_service", "statefulsets"),
     ("zones", "nodes"),
@@ -259,7 +266,10 @@ mod tests {
 
     fn facts() -> Facts {
         let objects = [
-            ("storageclasses", json!({"metadata": {"name": "b", "managedFields": [1]}, "provisioner": "p"})),
+            (
+                "storageclasses",
+                json!({"metadata": {"name": "b", "labels": {"seawall.dev/supported": "true"}, "managedFields": [1]}, "provisioner": "p"}),
+            ),
             (
                 "storageclasses",
                 json!({"metadata": {"name": "a", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}, "provisioner": "p"}),
@@ -278,11 +288,13 @@ mod tests {
     #[test]
     fn objects_and_indexes_are_where_policies_look() {
         let data = value::to_json(&facts().data()).unwrap();
-        assert_eq!(data["storageclasses"]["b"], json!({"metadata": {"name": "b"}, "provisioner": "p"}));
+        let metadata = json!({"name": "b", "labels": {"seawall.dev/supported": "true"}});
+        assert_eq!(data["storageclasses"]["b"], json!({"metadata": metadata, "provisioner": "p"}));
         assert_eq!(data["statefulsets"]["n"]["db"]["spec"]["serviceName"], "db");
         assert_eq!(data["services"], json!({}));
         assert_eq!(data["index"]["classes_by_provisioner"], json!({"p": ["a", "b"]}));
         assert_eq!(data["index"]["default_classes"], json!(["a"]));
+        assert_eq!(data["index"]["supported_classes"], json!(["b"]));
         assert_eq!(data["index"]["sets_by_service"], json!({"n": {"db": ["db"]}}));
         assert_eq!(data["index"]["zones"], json!(["z1"]));
         assert_eq!(data["index"]["schedulable_nodes"], 1);

@@ -5,8 +5,10 @@
 //! kind is taken as namespaced.
 
 use crate::admission::request::{Gvk, Gvr};
+use crate::policy::api_versions::ApiVersions;
 use serde_json::Value;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// API groups of Kubernetes itself. Facts name other groups' resources in full, `backups.velero.io`.
 const BUILT_IN: &[&str] = &[
@@ -92,33 +94,6 @@ const IRREGULAR: &[(&str, &str, &str)] = &[
     ("monitoring.coreos.com", "Prometheus", "prometheuses"),
 ];
 
-/// Versions that are gone: kinds moved, the API server of today has them in another group.
-const MOVED: &[(&str, &str, &str)] = &[
-    ("extensions", "DaemonSet", "apps"),
-    ("extensions", "Deployment", "apps"),
-    ("extensions", "Ingress", "networking.k8s.io"),
-    ("extensions", "NetworkPolicy", "networking.k8s.io"),
-    ("extensions", "ReplicaSet", "apps"),
-];
-
-/// Kinds that policies look at and whose versions before v1 mean the same to them: group and kind.
-const ONLY_V1: &[(&str, &str)] = &[
-    ("apps", "ControllerRevision"),
-    ("apps", "DaemonSet"),
-    ("apps", "Deployment"),
-    ("apps", "ReplicaSet"),
-    ("apps", "StatefulSet"),
-    ("batch", "CronJob"),
-    ("batch", "Job"),
-    ("networking.k8s.io", "Ingress"),
-    ("networking.k8s.io", "NetworkPolicy"),
-    ("policy", "PodDisruptionBudget"),
-    ("storage.k8s.io", "CSIDriver"),
-    ("storage.k8s.io", "CSINode"),
-    ("storage.k8s.io", "StorageClass"),
-    ("storage.k8s.io", "VolumeAttributesClass"),
-];
-
 /// What is known of a kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
@@ -130,6 +105,8 @@ pub struct Resource {
     pub namespaced: bool,
     /// The `apiVersion` is not the one that webhooks see.
     pub converted: bool,
+    /// The API server of today does not serve the `apiVersion`.
+    pub removed: bool,
 }
 
 impl Resource {
@@ -142,6 +119,13 @@ impl Resource {
             format!("{}.{}", self.resource.resource, self.resource.group)
         }
     }
+
+    /// Makes an object of an old version say the current one.
+    pub fn convert(&self, object: &mut Value) {
+        if let Some(object) = object.as_object_mut().filter(|_| self.converted) {
+            object.insert("apiVersion".to_owned(), Value::from(self.kind.api_version()));
+        }
+    }
 }
 
 /// The kinds of Kubernetes and those that CustomResourceDefinitions at hand define.
@@ -149,9 +133,16 @@ impl Resource {
 pub struct Kinds {
     /// Plural and whether namespaced, by group and kind.
     custom: HashMap<(String, String), (String, bool)>,
+    versions: Arc<ApiVersions>,
 }
 
 impl Kinds {
+    /// Kinds whose old versions are known: they resolve to the current ones. Without, every version stands for itself.
+    #[must_use]
+    pub fn new(versions: Arc<ApiVersions>) -> Self {
+        Self { versions, ..Self::default() }
+    }
+
     /// Learns a kind from an object; anything but a complete CustomResourceDefinition is ignored.
     pub fn learn(&mut self, object: &Value) {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
@@ -169,10 +160,9 @@ impl Kinds {
     /// The resource of a kind.
     #[must_use]
     pub fn resolve(&self, api_version: &str, kind: &str) -> Resource {
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let moved = MOVED.iter().find(|(old, moved, _)| *old == group && *moved == kind).map(|(_, _, new)| *new);
-        let group = moved.unwrap_or(group);
-        let version = if ONLY_V1.contains(&(group, kind)) { "v1" } else { version };
+        let newer = self.versions.current(api_version, kind);
+        let current = newer.map_or(api_version, |version| version.current.as_str());
+        let (group, version) = current.split_once('/').unwrap_or(("", current));
         let gvk = Gvk { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned() };
         let custom = self.custom.get(&(group.to_owned(), kind.to_owned()));
         let (plural, namespaced) = custom.cloned().unwrap_or_else(|| {
@@ -186,6 +176,7 @@ impl Kinds {
             kind: gvk,
             namespaced,
             converted,
+            removed: newer.is_some_and(|version| version.removed.is_some()),
         }
     }
 }
@@ -241,11 +232,18 @@ mod tests {
 
     #[test]
     fn old_versions_are_what_webhooks_would_see() {
-        let kinds = Kinds::default();
+        let versions = json!({"api_versions": {
+            "extensions/v1beta1": {"Deployment": {"current": "apps/v1", "removed": "Kubernetes 1.16", "source": "s"}},
+            "autoscaling/v1": {"HorizontalPodAutoscaler": {"current": "autoscaling/v2", "source": "s"}},
+        }});
+        let kinds = Kinds::new(Arc::new(ApiVersions::of_knowledge(versions.as_object().unwrap()).unwrap()));
         let old = kinds.resolve("extensions/v1beta1", "Deployment");
-        assert_eq!((old.kind.api_version().as_str(), old.converted), ("apps/v1", true));
-        let old = kinds.resolve("storage.k8s.io/v1beta1", "StorageClass");
-        assert_eq!((old.resource.version.as_str(), old.converted), ("v1", true));
+        assert_eq!((old.kind.api_version().as_str(), old.converted, old.removed), ("apps/v1", true, true));
+        let mut object = json!({"apiVersion": "extensions/v1beta1"});
+        old.convert(&mut object);
+        assert_eq!(object["apiVersion"], "apps/v1");
+        let old = kinds.resolve("autoscaling/v1", "HorizontalPodAutoscaler");
+        assert_eq!((old.resource.version.as_str(), old.converted, old.removed), ("v2", true, false));
         assert!(!kinds.resolve("apps/v1", "StatefulSet").converted);
         assert!(!kinds.resolve("velero.io/v2alpha1", "Backup").converted);
     }

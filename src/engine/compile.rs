@@ -4,6 +4,7 @@
 use super::analysis::{self, Refused, Rules};
 use super::builtins::{self, short};
 use super::rewrite;
+use super::shared::SharedRules;
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::program::Program;
 use regorus::{CompiledPolicy, Engine};
@@ -48,17 +49,20 @@ pub struct Source {
 pub struct Modules {
     engine: Engine,
     /// The same modules as the RVM's compiler gets them right.
-    rewritten: Engine,
+    pub(super) rewritten: Engine,
+    /// The rules whose values policies share, and the rewritten modules without them.
+    shared: Option<(Arc<SharedRules>, Engine)>,
     /// What every rule calls and reads.
     pub rules: Rules,
 }
 
 impl Modules {
-    /// Parses and analyses.
+    /// Parses and analyses. `shared` is the package, as `data.seawall.lib.subject`, whose rules are computed once for each
+    /// object under review; without such a module nothing is shared.
     ///
     /// # Errors
     /// When a module does not parse or has a construct that is not loaded.
-    pub fn parse<'s>(sources: impl IntoIterator<Item = &'s Source>) -> Result<Self, CompileError> {
+    pub fn parse<'s>(sources: impl IntoIterator<Item = &'s Source>, shared: &str) -> Result<Self, CompileError> {
         let mut engine = Engine::new();
         engine.set_strict_builtin_errors(true);
         engine.set_gather_prints(true);
@@ -78,6 +82,7 @@ impl Modules {
         }
         let mut rewritten = Engine::new();
         rewritten.set_strict_builtin_errors(true);
+        let mut without_shared = rewritten.clone();
         for tree in trees.as_array().into_iter().flatten() {
             let text = |key: &str| tree.get("source").and_then(|s| s.get(key)?.as_str()).unwrap_or_default();
             let file = text("file");
@@ -88,9 +93,14 @@ impl Modules {
                 CompileError::Refused(vec![Refused { file: file.to_owned(), line, problem, instead }])
             });
             let module = if file.ends_with("_test.rego") { text("contents").to_owned() } else { module? };
-            rewritten.add_policy(file.to_owned(), module).map_err(|e| prepare(e.to_string()))?;
+            let package = rewritten.add_policy(file.to_owned(), module.clone()).map_err(|e| prepare(e.to_string()))?;
+            if package != shared {
+                without_shared.add_policy(file.to_owned(), module).map_err(|e| prepare(e.to_string()))?;
+            }
         }
-        Ok(Self { engine, rewritten, rules })
+        let shared_rules = SharedRules::compile(&rewritten, &rules, shared)?;
+        let shared = shared_rules.map(|shared_rules| (Arc::new(shared_rules), without_shared));
+        Ok(Self { engine, rewritten, shared, rules })
     }
 
     /// An engine with these modules and no data.
@@ -147,12 +157,18 @@ pub struct Unit {
     pub package: String,
     pub(super) modules: Arc<Modules>,
     pub(super) compiled: Option<(Arc<Program>, CompiledPolicy)>,
+    /// The shared rules that its program finds in `data`: their names within the package.
+    pub(super) shared: Option<(Arc<SharedRules>, Vec<String>)>,
     /// Why the interpreter answers, where it does from the start.
     pub interpreted_because: Option<String>,
     demoted: AtomicBool,
 }
 
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+/// Numbers programs, so that a worker finds its machine for each.
+pub(super) fn next_id() -> u64 {
+    static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
+}
 
 impl Unit {
     /// Compiles the policy of a package. `interpret`: a reason to leave it to the interpreter.
@@ -177,8 +193,13 @@ impl Unit {
         };
         // also prepared as written: what the interpreter cannot use is not loaded
         prepared(&modules.engine)?;
-        let compiled = prepared(&modules.rewritten)?;
         let names: Vec<&str> = entries.iter().map(String::as_str).collect();
+        let shared = modules.shared.as_ref().and_then(|(shared, without)| {
+            let read = shared.read_by(&analysis::closure(&modules.rules, &names));
+            (!read.is_empty()).then(|| (shared.clone(), read, without))
+        });
+        let compiled = prepared(shared.as_ref().map_or(&modules.rewritten, |(_, _, without)| without))?;
+        let shared = shared.map(|(shared, read, _)| (shared, read));
         let program = match interpret {
             Some(reason) => Err(reason),
             None => program(&compiled, &names),
@@ -187,12 +208,12 @@ impl Unit {
             Ok(program) => (Some((program, compiled)), None),
             Err(reason) => (None, Some(reason)),
         };
-        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Ok(Self {
-            id,
+            id: next_id(),
             package: package.to_owned(),
             modules: modules.clone(),
             compiled,
+            shared,
             interpreted_because,
             demoted: AtomicBool::new(false),
         })
@@ -227,7 +248,7 @@ impl Unit {
 }
 
 /// The RVM's program, or why there is none.
-fn program(compiled: &CompiledPolicy, entries: &[&str]) -> Result<Arc<Program>, String> {
+pub(super) fn program(compiled: &CompiledPolicy, entries: &[&str]) -> Result<Arc<Program>, String> {
     let program = Compiler::compile_from_policy(compiled, entries).map_err(|e| short(&e.to_string()))?;
     let mut program = Arc::unwrap_or_clone(program);
     program.validate_limits()?;

@@ -5,9 +5,11 @@
 
 use super::builtins;
 use super::compile::{EngineKind, Entry, Modules, Unit};
+use super::shared::SharedValues;
+use regorus::rvm::program::Program;
 use regorus::rvm::vm::{RegoVM, VmError};
 use regorus::utils::limits::ExecutionTimerConfig;
-use regorus::{Engine, Value};
+use regorus::{CompiledPolicy, Engine, Value};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -49,7 +51,7 @@ impl EvaluationError {
 #[derive(Debug, Clone)]
 pub struct Data {
     version: u64,
-    root: Value,
+    pub(super) root: Value,
 }
 
 static NEXT_VERSION: AtomicU64 = AtomicU64::new(1);
@@ -82,6 +84,8 @@ pub struct Worker {
     forced: Option<EngineKind>,
     /// Packages and how long their rules took, since they were last taken.
     times: Vec<(String, Duration)>,
+    /// The part of the evaluation under way that went into shared rules.
+    shared_time: Duration,
 }
 
 impl std::fmt::Debug for Worker {
@@ -103,12 +107,13 @@ impl Worker {
         Self { forced: Some(kind), ..Self::default() }
     }
 
-    /// How long the rules of policies (by package) took since the last call.
+    /// How long the rules of policies and the shared ones (by package) took since the last call.
     pub fn take_times(&mut self) -> Vec<(String, Duration)> {
         std::mem::take(&mut self.times)
     }
 
     /// Evaluates one rule of a policy with the engine that answers for it. Undefined where the policy has no such rule.
+    /// `shared` belongs to the object under review and is filled here.
     ///
     /// # Errors
     /// When there is no answer that can be trusted.
@@ -118,12 +123,14 @@ impl Worker {
         entry: Entry,
         input: &Value,
         data: &Data,
+        shared: &SharedValues,
         limit: Duration,
     ) -> Result<Value, EvaluationError> {
-        self.evaluate_on(self.forced.unwrap_or_else(|| unit.engine()), unit, entry, input, data, limit)
+        let kind = self.forced.unwrap_or_else(|| unit.engine());
+        self.run(kind, unit, entry, input, data, shared, limit)
     }
 
-    /// Evaluates on a given engine, to compare the two.
+    /// Evaluates on a given engine and shares nothing, to compare the two.
     ///
     /// # Errors
     /// As [`Worker::evaluate`]; also when the RVM is asked for and the policy has no program.
@@ -134,6 +141,20 @@ impl Worker {
         entry: Entry,
         input: &Value,
         data: &Data,
+        limit: Duration,
+    ) -> Result<Value, EvaluationError> {
+        self.run(kind, unit, entry, input, data, &SharedValues::default(), limit)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "what an evaluation depends on, each a different thing")]
+    fn run(
+        &mut self,
+        kind: EngineKind,
+        unit: &Unit,
+        entry: Entry,
+        input: &Value,
+        data: &Data,
+        shared: &SharedValues,
         limit: Duration,
     ) -> Result<Value, EvaluationError> {
         if !unit.has(entry) {
@@ -147,16 +168,20 @@ impl Worker {
         let _ = builtins::take_error();
         let rule = format!("{}.{}", unit.package, entry.rule());
         let result = catch_unwind(AssertUnwindSafe(|| match kind {
-            EngineKind::Rvm => self.rvm(unit, &rule, input, data, timer),
+            EngineKind::Rvm => self.rvm(unit, &rule, input, data, shared, timer),
             EngineKind::Interpreter => self.interpreter(unit, &rule, input, data, timer),
         }));
         let builtin = builtins::take_error();
         if self.times.len() < MAX_MACHINES {
-            self.times.push((unit.package.clone(), started.elapsed()));
+            let of_shared = std::mem::take(&mut self.shared_time);
+            self.times.push((unit.package.clone(), started.elapsed().saturating_sub(of_shared)));
+            if let Some((rules, _)) = unit.shared.as_ref().filter(|_| !of_shared.is_zero()) {
+                self.times.push((rules.package.clone(), of_shared));
+            }
         }
         match result {
             Err(panic) => {
-                self.machines.remove(&unit.id);
+                self.machines.clear();
                 self.interpreter = None;
                 let text = panic
                     .downcast_ref::<&str>()
@@ -177,15 +202,44 @@ impl Worker {
         rule: &str,
         input: &Value,
         data: &Data,
+        shared: &SharedValues,
         timer: ExecutionTimerConfig,
     ) -> Result<Value, EvaluationError> {
-        let Some((program, compiled)) = &unit.compiled else {
+        let Some(compiled) = &unit.compiled else {
             return Err(EvaluationError::Engine("the policy has no compiled program".to_owned()));
         };
+        match &unit.shared {
+            Some((rules, read)) => {
+                let started = Instant::now();
+                let mut computed = false;
+                let compute = |rule: &str| {
+                    computed = true;
+                    self.execute(rules.id, &rules.compiled, rule, input, data, timer)
+                };
+                let data = shared.data(rules, read, data, compute)?;
+                if computed {
+                    self.shared_time = started.elapsed();
+                }
+                self.execute(unit.id, compiled, rule, input, &data, timer)
+            }
+            None => self.execute(unit.id, compiled, rule, input, data, timer),
+        }
+    }
+
+    /// Runs one rule of a program on this worker's machine for it.
+    fn execute(
+        &mut self,
+        id: u64,
+        (program, compiled): &(Arc<Program>, CompiledPolicy),
+        rule: &str,
+        input: &Value,
+        data: &Data,
+        timer: ExecutionTimerConfig,
+    ) -> Result<Value, EvaluationError> {
         if self.machines.len() > MAX_MACHINES {
             self.machines.clear();
         }
-        let (version, machine) = self.machines.entry(unit.id).or_insert_with(|| {
+        let (version, machine) = self.machines.entry(id).or_insert_with(|| {
             let mut machine = RegoVM::new_with_policy(compiled.clone());
             machine.load_program(program.clone());
             machine.set_max_instructions(MAX_INSTRUCTIONS);

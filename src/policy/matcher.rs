@@ -16,35 +16,60 @@ struct Key {
     template: bool,
 }
 
+/// Which rows of `match` count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rows {
+    /// Those that are registered: a request of the API server.
+    #[default]
+    Registered,
+    /// Also those with `registered: false`: a manifest or a stored object.
+    All,
+}
+
 /// The index of a policy set.
 #[derive(Debug, Clone, Default)]
 pub struct Matcher {
-    rows: HashMap<Key, Vec<usize>>,
+    registered: HashMap<Key, Vec<usize>>,
+    all: HashMap<Key, Vec<usize>>,
 }
 
 impl Matcher {
     /// Builds the index; positions are those of the iterator.
     #[must_use]
     pub fn new<'m>(policies: impl IntoIterator<Item = &'m Metadata>) -> Self {
-        let mut rows: HashMap<Key, Vec<usize>> = HashMap::new();
+        let mut matcher = Self::default();
         for (position, metadata) in policies.into_iter().enumerate() {
-            for (key, template) in metadata.rules.iter().flat_map(keys) {
-                let row = rows.entry(Key { template, ..key }).or_default();
-                if row.last() != Some(&position) {
-                    row.push(position);
+            for rule in &metadata.rules {
+                for (key, template) in keys(rule) {
+                    let key = Key { template, ..key };
+                    if rule.registered {
+                        add(&mut matcher.registered, key.clone(), position);
+                    }
+                    add(&mut matcher.all, key, position);
                 }
             }
         }
-        Self { rows }
+        matcher
     }
 
     /// The positions of the policies for a request, in order. `template`: for a part of a workload.
     #[must_use]
-    pub fn find(&self, gvr: &Gvr, sub_resource: &str, operation: Operation, template: bool) -> &[usize] {
+    pub fn find(&self, gvr: &Gvr, sub_resource: &str, operation: Operation, template: bool, rows: Rows) -> &[usize] {
         let resource =
             if sub_resource.is_empty() { gvr.resource.clone() } else { format!("{}/{sub_resource}", gvr.resource) };
         let key = Key { group: gvr.group.clone(), version: gvr.version.clone(), resource, operation, template };
-        self.rows.get(&key).map_or(&[], Vec::as_slice)
+        let index = match rows {
+            Rows::Registered => &self.registered,
+            Rows::All => &self.all,
+        };
+        index.get(&key).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn add(index: &mut HashMap<Key, Vec<usize>>, key: Key, position: usize) {
+    let row = index.entry(key).or_default();
+    if row.last() != Some(&position) {
+        row.push(position);
     }
 }
 

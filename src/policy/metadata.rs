@@ -69,6 +69,19 @@ pub struct MatchRule {
     /// See [`Via`]; default: `both` for claims, `template` for Pods, else `direct`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Via>,
+    /// False: for manifests and stored objects only. The row is in no webhook, and the server does not judge by it.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub registered: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+// serde wants a reference
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_true(value: &bool) -> bool {
+    *value
 }
 
 /// A kind of `data.cluster` that a policy reads.
@@ -111,7 +124,7 @@ pub struct Metadata {
     pub severity: Severity,
     /// Default action by tier.
     pub actions: Actions,
-    /// Tiers in which the patches are wanted.
+    /// Tiers in which the patches are wanted; empty: only where the configuration asks for them.
     pub patch: BTreeSet<Tier>,
     /// Which requests.
     pub rules: Vec<MatchRule>,
@@ -123,6 +136,8 @@ pub struct Metadata {
     pub tier_parameters: BTreeMap<Tier, Map<String, Value>>,
     /// Also judged while the object is being deleted or only loses finalizers.
     pub guards_finalizers: bool,
+    /// Whether an annotation on the object can exempt it.
+    pub exemptible: bool,
 }
 
 /// The block as OPA defines it.
@@ -171,6 +186,8 @@ struct Custom {
     tier_parameters: BTreeMap<Tier, Map<String, Value>>,
     #[serde(default)]
     guards_finalizers: bool,
+    #[serde(default = "yes")]
+    exemptible: bool,
 }
 
 /// The checklist items and the further advice, in the order of the scorecard.
@@ -287,7 +304,14 @@ impl Metadata {
             parameters: custom.parameters,
             tier_parameters: custom.tier_parameters,
             guards_finalizers: custom.guards_finalizers,
+            exemptible: custom.exemptible,
         })
+    }
+
+    /// Whether some row of `match` is for requests of the API server.
+    #[must_use]
+    pub fn is_registered(&self) -> bool {
+        self.rules.iter().any(|rule| rule.registered)
     }
 
     /// The parameters in a tier, before the configuration's overrides.
@@ -343,6 +367,19 @@ package seawall.policies.my_policy
         assert!(metadata.patch.contains(&Tier::Tier1));
         assert_eq!(metadata.parameters_in(Tier::Tier0)["strength"], "required");
         assert_eq!(metadata.parameters_in(Tier::Tier1)["strength"], "preferred");
+    }
+
+    #[test]
+    fn a_row_is_registered_unless_it_says_otherwise() {
+        let metadata = Metadata::parse("p.rego", GOOD).unwrap();
+        assert!(metadata.is_registered());
+        let offline = GOOD.replace("operations: [CREATE]}", "operations: [CREATE], registered: false}");
+        let metadata = Metadata::parse("p.rego", &offline).unwrap();
+        assert!(!metadata.is_registered());
+        // what is printed can be read again
+        let printed = serde_json::to_string(&metadata.rules).unwrap();
+        assert!(printed.contains("\"registered\":false"), "{printed}");
+        assert_eq!(serde_json::from_str::<Vec<MatchRule>>(&printed).unwrap(), metadata.rules);
     }
 
     #[test]

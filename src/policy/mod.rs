@@ -1,7 +1,10 @@
 //! What a policy is: [`metadata`] read from its annotation block, [`matcher`] for requests, [`mode`] for what follows
-//! from a violation, [`bundle`] for files, [`store`] for the compiled set that is served.
+//! from a violation, [`exemption`] for who is spared, [`bundle`] for files, [`store`] for the compiled set that is served,
+//! [`api_versions`] for what is known of old versions of kinds.
 
+pub mod api_versions;
 pub mod bundle;
+pub mod exemption;
 pub mod matcher;
 pub mod metadata;
 pub mod mode;

@@ -1,5 +1,6 @@
 //! A compiled policy set: immutable, swapped as a whole.
 
+use super::api_versions::{ApiVersions, ApiVersionsError};
 use super::bundle::{self, Bundle, BundleError};
 use super::matcher::Matcher;
 use super::metadata::{Metadata, MetadataError};
@@ -12,6 +13,9 @@ use crate::engine::value::{self, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+
+/// The package of the library whose rules are computed once for each object under review.
+const SHARED: &str = "data.seawall.lib.subject";
 
 /// Why a policy set was refused.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +32,9 @@ pub enum PolicyError {
     /// The configuration does not fit the policies.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// What is known of old versions cannot be read.
+    #[error(transparent)]
+    ApiVersions(#[from] ApiVersionsError),
     /// A package that is neither a policy nor a library.
     #[error("{file}: package {package:?} is neither seawall.policies.<id> nor seawall.lib.<name>")]
     Package {
@@ -100,7 +107,9 @@ pub struct PolicySet {
     knowledge: Value,
     operator_groups: BTreeSet<String>,
     digest: String,
+    api_versions: Arc<ApiVersions>,
     needed: BTreeMap<String, bool>,
+    watched: BTreeMap<String, bool>,
 }
 
 impl PolicySet {
@@ -125,7 +134,7 @@ impl PolicySet {
         metadata.sort_by(|a, b| a.0.id.cmp(&b.0.id));
         let own: Vec<Metadata> = metadata.iter().map(|(m, _)| m.clone()).collect();
         settings.validate(&own)?;
-        let modules = Arc::new(Modules::parse(bundle.modules.values().flatten())?);
+        let modules = Arc::new(Modules::parse(bundle.modules.values().flatten(), SHARED)?);
         let mut policies = Vec::new();
         for (metadata, file) in metadata {
             declared(&metadata, &file, &modules)?;
@@ -138,13 +147,10 @@ impl PolicySet {
         }
         let mut knowledge = bundle.knowledge.clone();
         bundle::merge(&mut knowledge, &settings.knowledge);
+        knowledge.insert("policies".to_owned(), loaded(policies.iter().map(|p| &p.metadata)));
         let mut operator_groups: BTreeSet<String> = settings.operator_groups.iter().cloned().collect();
         operator_groups.extend(groups_of_operators(&knowledge));
-        let mut needed: BTreeMap<String, bool> = BTreeMap::new();
-        for need in policies.iter().flat_map(|p: &Policy| &p.metadata.context) {
-            let optional = needed.entry(need.resource.clone()).or_insert(true);
-            *optional &= need.optional;
-        }
+        let api_versions = Arc::new(ApiVersions::of_knowledge(&knowledge)?);
         let mut hasher = DefaultHasher::new();
         for source in bundle.modules.values().flatten() {
             (&source.file, &source.text).hash(&mut hasher);
@@ -152,11 +158,13 @@ impl PolicySet {
         format!("{knowledge:?}{settings:?}").hash(&mut hasher);
         Ok(Self {
             matcher: Matcher::new(policies.iter().map(|p| &p.metadata)),
+            needed: needs(policies.iter().map(|p| &p.metadata)),
+            watched: needs(policies.iter().map(|p| &p.metadata).filter(|m| m.is_registered())),
             policies,
             knowledge: value::from_map(&knowledge),
             operator_groups,
             digest: format!("{:016x}", hasher.finish()),
-            needed,
+            api_versions,
         })
     }
 
@@ -192,16 +200,21 @@ impl PolicySet {
         for of_tier in metadata.tier_parameters.values_mut() {
             of_tier.retain(|key, _| !parameters.contains_key(key));
         }
-        let needed = metadata.context.iter().map(|need| (need.resource.clone(), need.optional)).collect();
+        if metadata.patch.is_empty() {
+            // patches that only a configuration asks for are shown in every tier
+            metadata.patch = Tier::ALL.iter().copied().collect();
+        }
         let parameters = parameters_of(&metadata);
         let policy = Policy { metadata, file: policy.file.clone(), unit: policy.unit.clone(), parameters };
         Some(Self {
             matcher: Matcher::new([&policy.metadata]),
+            needed: needs([&policy.metadata]),
+            watched: needs([&policy.metadata].into_iter().filter(|m| m.is_registered())),
             policies: vec![policy],
             knowledge: self.knowledge.clone(),
             operator_groups: self.operator_groups.clone(),
             digest: self.digest.clone(),
-            needed,
+            api_versions: self.api_versions.clone(),
         })
     }
 
@@ -217,6 +230,12 @@ impl PolicySet {
         self.knowledge.clone()
     }
 
+    /// What is known of old versions of kinds.
+    #[must_use]
+    pub const fn api_versions(&self) -> &Arc<ApiVersions> {
+        &self.api_versions
+    }
+
     /// API groups whose resources own what they create.
     #[must_use]
     pub const fn operator_groups(&self) -> &BTreeSet<String> {
@@ -229,11 +248,27 @@ impl PolicySet {
         &self.needed
     }
 
+    /// Of [`Self::needed_context`], what policies read that judge requests of the API server: the server watches no more.
+    #[must_use]
+    pub const fn watched_context(&self) -> &BTreeMap<String, bool> {
+        &self.watched
+    }
+
     /// Identifies files and overrides together.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
     }
+}
+
+/// The kinds that policies read, and whether all of them can do without.
+fn needs<'m>(policies: impl IntoIterator<Item = &'m Metadata>) -> BTreeMap<String, bool> {
+    let mut needed: BTreeMap<String, bool> = BTreeMap::new();
+    for need in policies.into_iter().flat_map(|metadata| &metadata.context) {
+        let optional = needed.entry(need.resource.clone()).or_insert(true);
+        *optional &= need.optional;
+    }
+    needed
 }
 
 /// `input.seawall.parameters` by tier.
@@ -279,6 +314,12 @@ fn declared(metadata: &Metadata, file: &str, modules: &Modules) -> Result<(), Po
         return Err(error(format!("`parameters` declares {unused}, which nothing reads; remove it")));
     }
     Ok(())
+}
+
+/// `knowledge.policies`: what policies may know of each other.
+pub fn loaded<'m>(policies: impl Iterator<Item = &'m Metadata>) -> serde_json::Value {
+    let row = |m: &Metadata| (m.id.clone(), serde_json::json!({"checklist": m.checklist, "exemptible": m.exemptible}));
+    serde_json::Value::Object(policies.map(row).collect())
 }
 
 /// `knowledge.operators[*].groups`, the API groups of operators' resources.

@@ -153,7 +153,7 @@ impl Case {
         let defaults = Defaults { tier: self.context.tier, mode: Mode::Enforce, patch: Some(PatchSetting::Enabled) };
         let settings = Settings { defaults, ..Settings::default() };
         let now = self.context.now.parse().ok()?;
-        Some(Snapshot::new(Arc::new(only), Arc::new(settings), Arc::new(facts), now))
+        Some(Snapshot::new(Arc::new(only), Arc::new(settings), Arc::new(facts), now).with_unregistered())
     }
 
     /// Runs the case for a policy. Returns what is not as expected.

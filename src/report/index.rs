@@ -1,7 +1,7 @@
 //! The generated index of policies, `policies/README.md`.
 
 use crate::engine::compile::EngineKind;
-use crate::policy::metadata::Metadata;
+use crate::policy::metadata::{MatchRule, Metadata};
 use crate::policy::mode::Tier;
 use crate::policy::store::{Policy, PolicySet};
 use std::collections::BTreeSet;
@@ -23,6 +23,19 @@ pub fn policies(set: &PolicySet) -> String {
     page
 }
 
+/// `policies/seawall/knowledge/policies/data.yaml`: the list of the embedded policies as OPA's tools see it.
+#[must_use]
+pub fn knowledge(set: &PolicySet) -> String {
+    let mut page = String::from(
+        "# generated: SEAWALL_UPDATE=1 cargo test --test policies index\n\
+         # The policies that are embedded. In the running program this is the list of the policies that are loaded.\n",
+    );
+    for Metadata { id, checklist, exemptible, .. } in set.policies().iter().map(|p| &p.metadata) {
+        let _ = writeln!(page, "{id}: {{checklist: {checklist}, exemptible: {exemptible}}}");
+    }
+    page
+}
+
 fn row(policy: &Policy) -> String {
     let metadata = &policy.metadata;
     let folder = policy.file.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -40,7 +53,7 @@ fn row(policy: &Policy) -> String {
         metadata.id,
         metadata.checklist,
         metadata.severity,
-        list(of_rules(metadata, |rule| rule.resources.clone())),
+        list(of_rules(metadata, resources)),
         list(of_rules(metadata, |rule| rule.operations.iter().map(ToString::to_string).collect())),
         actions.join(", "),
         list(metadata.patch.iter().map(ToString::to_string).collect()),
@@ -48,9 +61,12 @@ fn row(policy: &Policy) -> String {
     )
 }
 
-fn of_rules(
-    metadata: &Metadata,
-    part: impl Fn(&crate::policy::metadata::MatchRule) -> Vec<String>,
-) -> BTreeSet<String> {
+/// The resources of a row; what is judged offline only says so.
+fn resources(rule: &MatchRule) -> Vec<String> {
+    let name = |resource: &String| if rule.registered { resource.clone() } else { format!("{resource} (offline)") };
+    rule.resources.iter().map(name).collect()
+}
+
+fn of_rules(metadata: &Metadata, part: impl Fn(&MatchRule) -> Vec<String>) -> BTreeSet<String> {
     metadata.rules.iter().flat_map(part).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::{Failure, PatchRow, Report, ResourceId, Source, Summary, Violation};
 use crate::admission::pointer;
+use crate::decision::Cap;
 use crate::policy::mode::{Action, Mode, Severity, Tier};
 use serde::Serialize;
 use serde_json::Value;
@@ -37,6 +38,11 @@ struct ResultRow<'r> {
     wanted: &'r Value,
     fix: &'r str,
     ratcheted: bool,
+    /// Why `effectiveAction` is weaker than mode and tier alone would have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capped_by: Option<Cap>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'r str>,
 }
 
 #[derive(Serialize)]
@@ -103,6 +109,8 @@ fn row<'r>(resource: &'r ResourceId, violation: &'r Violation) -> ResultRow<'r> 
         wanted: &finding.wanted,
         fix: &finding.fix,
         ratcheted: finding.ratcheted,
+        capped_by: finding.capped_by,
+        note: finding.note.as_deref(),
     }
 }
 

@@ -89,7 +89,7 @@ fn violation(violation: &Violation, style: Style, out: &mut dyn Write) -> io::Re
     row("wanted", &inline(&finding.wanted))?;
     row("fix", &finding.fix)?;
     row("at", &place(&violation.source))?;
-    if let Some(reason) = weaker(finding) {
+    if let Some(reason) = weaker(finding).or_else(|| finding.note.clone()) {
         row("note", &reason)?;
     }
     Ok(())
@@ -104,6 +104,8 @@ fn weaker(finding: &crate::decision::Finding) -> Option<String> {
         Some(Cap::Ratchet) => "the stored object already is like this".to_owned(),
         Some(Cap::SystemUser) => "a controller of the cluster asks".to_owned(),
         Some(Cap::Operator) => "an operator's resource owns the object and is judged instead".to_owned(),
+        Some(Cap::Exemption) => finding.note.clone().unwrap_or_else(|| "exempt".to_owned()),
+        Some(Cap::BreakGlass) => "a break-glass group asks".to_owned(),
         None => format!("mode {}", finding.mode),
     };
     Some(format!("{} in {}, here {}: {because}", finding.action, finding.tier, finding.effective))

@@ -79,6 +79,7 @@ impl Run<'_> {
             key,
             ratcheted: false,
             capped_by: chosen.capped_by,
+            note: None,
             expanded_from: target.part.clone(),
         }
     }

@@ -177,6 +177,7 @@ impl Run<'_> {
                 if !metadata.patch.contains(&self.scope.tier)
                     || banned.contains(&metadata.id)
                     || !chosen.policy.unit.has(Entry::Patch)
+                    || self.exemptions.of_policy(&metadata.id).is_some()
                 {
                     continue;
                 }

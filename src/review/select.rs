@@ -1,12 +1,15 @@
 //! Which policies judge a request, what their violations lead to, and running one of them within its share of the time.
 
-use super::Snapshot;
+use super::exempt::Exemptions;
+use super::{Outcome, Snapshot};
 use crate::admission::expand::{self, Target};
 use crate::admission::request::{Operation, Request, annotation};
 use crate::decision::{Cap, PolicyFailure, Scope, Unknown};
 use crate::engine::compile::Entry;
 use crate::engine::evaluate::Worker;
+use crate::engine::shared::SharedValues;
 use crate::engine::value::{self, Value};
+use crate::policy::matcher::Rows;
 use crate::policy::mode::Action;
 use crate::policy::store::Policy;
 use serde_json::Value as Json;
@@ -22,6 +25,7 @@ pub(super) struct Run<'r> {
     pub(super) failures: Vec<PolicyFailure>,
     pub(super) unknown: Vec<Unknown>,
     pub(super) now: String,
+    pub(super) exemptions: Exemptions,
 }
 
 /// A policy chosen for a target.
@@ -39,12 +43,14 @@ pub(super) struct Chosen<'s> {
 pub(super) struct Prepared {
     pub(super) target: Target,
     request: Value,
+    /// What policies share about this object.
+    shared: SharedValues,
 }
 
 impl Prepared {
     pub(super) fn new(target: Target) -> Self {
         let request = value::from_map(target.request.body());
-        Self { target, request }
+        Self { target, request, shared: SharedValues::default() }
     }
 }
 
@@ -123,7 +129,7 @@ pub(super) fn targets<'s>(snapshot: &'s Snapshot, scope: Scope, request: &Reques
     let ending = is_ending(request);
     let caps = caps(request, snapshot);
     let choose = |target: &Request, template: bool| {
-        let positions = matcher.find(&target.resource, &target.sub_resource, target.operation, template);
+        let positions = matcher.find(&target.resource, &target.sub_resource, target.operation, template, snapshot.rows);
         let policies = positions.iter().filter_map(|position| snapshot.policies.policies().get(*position));
         let mut chosen: Vec<Chosen<'s>> = policies
             .filter(|p| !ending || p.metadata.guards_finalizers)
@@ -132,8 +138,18 @@ pub(super) fn targets<'s>(snapshot: &'s Snapshot, scope: Scope, request: &Reques
         chosen.sort_by_key(|c| std::cmp::Reverse(c.effective));
         chosen
     };
-    let mut targets = vec![(Target::whole(request.clone()), choose(request, false))];
-    let wants = |gvr| !matcher.find(&gvr, "", request.operation, true).is_empty();
+    let mut current = choose(request, false);
+    // an API server converts to a version that some webhook asks for; a manifest is judged by the policies that know its
+    // own version, and as the current version by the others
+    let requested = Some(request).filter(|_| snapshot.rows == Rows::All).and_then(Request::as_requested);
+    let requested = requested.map(|request| (choose(&request, false), request));
+    let mut targets = Vec::new();
+    if let Some((policies, written)) = requested {
+        current.retain(|c| policies.iter().all(|other| other.policy.id() != c.policy.id()));
+        targets.push((Target::whole(written), policies));
+    }
+    targets.insert(0, (Target::whole(request.clone()), current));
+    let wants = |gvr| !matcher.find(&gvr, "", request.operation, true, snapshot.rows).is_empty();
     if wants(expand::claims()) {
         targets.extend(expand::claim_templates(request).into_iter().map(|t| (t.clone(), choose(&t.request, true))));
     }
@@ -167,7 +183,8 @@ impl Run<'_> {
             return None;
         }
         let input = input(chosen.policy, prepared, &self.now, self.scope);
-        match self.worker.evaluate(&chosen.policy.unit, entry, &input, self.snapshot.data(), left / 2) {
+        let (unit, data) = (&chosen.policy.unit, self.snapshot.data());
+        match self.worker.evaluate(unit, entry, &input, data, &prepared.shared, left / 2) {
             Ok(value) => Some(value),
             Err(error) => {
                 self.fail(chosen, error.kind(), error.to_string());
@@ -224,15 +241,11 @@ pub(super) fn input(policy: &Policy, prepared: &Prepared, now: &str, scope: Scop
 
 /// The policies of a request, answered by their own effective actions because the review as a whole gave no answer.
 #[must_use]
-pub fn unanswered(
-    request: &Request,
-    snapshot: &Snapshot,
-    reason: &str,
-    kind: &'static str,
-) -> (Scope, Vec<PolicyFailure>) {
+pub fn unanswered(request: &Request, snapshot: &Snapshot, reason: &str, kind: &'static str) -> Outcome {
     let scope = crate::context::scope::scope(request, &snapshot.facts, snapshot.settings.defaults);
+    let mut outcome = Outcome::new(scope);
     if passes(request) {
-        return (scope, Vec::new());
+        return outcome;
     }
     let targets = targets(snapshot, scope, request);
     let mut seen = BTreeSet::new();
@@ -246,5 +259,7 @@ pub fn unanswered(
         reason: reason.to_owned(),
         kind,
     };
-    (scope, failures.map(failure).collect())
+    outcome.failures = failures.map(failure).collect();
+    Exemptions::of(request, snapshot, scope).spare(request, snapshot, &mut outcome);
+    outcome
 }

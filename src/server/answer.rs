@@ -7,6 +7,7 @@ use crate::patch::plan::Change;
 use crate::policy::mode::{Action, Mode};
 use crate::review::Outcome;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Largest audit annotation; the API server bounds all of an object's audit event.
 const LARGEST_ANNOTATION: usize = 16 * 1024;
@@ -85,6 +86,9 @@ fn denial(request: &Request, outcome: &Outcome) -> Status {
             message.push_str(&format!("\n   found:  {}", inline(found)));
         }
         message.push_str(&format!("\n   wanted: {}\n   fix:    {}", inline(&finding.wanted), finding.fix));
+        if let Some(note) = &finding.note {
+            message.push_str(&format!("\n   note:   {note}"));
+        }
     }
     for (number, failure) in failed.iter().enumerate() {
         message.push_str(&format!("\n{}. [{}] {}", denied.len() + number + 1, failure.policy, failure_text(failure)));
@@ -112,7 +116,14 @@ fn warnings(outcome: &Outcome) -> Vec<String> {
         format!("{}{already}", f.line())
     };
     let failed = outcome.failures.iter().filter(|f| f.effective == Action::Warn);
-    warned.map(finding).chain(failed.map(|f| format!("[{}] {}", f.policy, failure_text(f)))).collect()
+    let told = matches!(outcome.scope.mode, Mode::Warn | Mode::Enforce);
+    let ids = |list: &BTreeSet<String>| list.iter().cloned().collect::<Vec<_>>().join(", ");
+    let spared = outcome.exemptions.iter().filter(|_| told);
+    let spared = spared.map(|u| format!("seawall did not enforce {}: {}", ids(&u.policies), u.exemption));
+    let glass = Some(&outcome.break_glass).filter(|list| !list.is_empty());
+    let glass = glass.map(|list| format!("seawall let this pass for a break-glass group; denied by {}", ids(list)));
+    let failed = failed.map(|f| format!("[{}] {}", f.policy, failure_text(f)));
+    glass.into_iter().chain(spared).chain(warned.map(finding)).chain(failed).collect()
 }
 
 fn change(change: &Change) -> String {
@@ -149,6 +160,8 @@ fn annotate(response: &mut Response, outcome: &Outcome) {
     put("unknown", outcome.unknown.iter().map(|u| json!({"policy": u.policy, "missing": u.missing})).collect());
     let changes =
         |list: &[Change]| list.iter().map(|c| json!({"policy": c.policy, "pointer": c.pointer})).collect::<Vec<_>>();
+    put("exemptions", outcome.exemptions.iter().map(|u| json!(u)).collect());
+    put("break-glass", outcome.break_glass.iter().map(|id| json!(id)).collect());
     put("patched", changes(&outcome.patch.applied));
     put("restored", changes(&outcome.patch.restored));
     put("proposed", changes(&outcome.patch.proposed));

@@ -10,10 +10,13 @@ use crate::context::cluster::ClusterContext;
 use crate::context::scope;
 use crate::engine::pool::{Pool, PoolError};
 use crate::patch::plan::DropKind;
+use crate::policy::exemption::Source;
 use crate::policy::mode::Action;
-use crate::review::{self, Outcome, PatchOutcome, Phase, Snapshot};
+use crate::review::{self, Outcome, Phase, Snapshot};
 use crate::telemetry::Metrics;
-use crate::telemetry::labels::{DropReason, FailureReason, Operation, Outcome as Word, ViolationAction, Webhook};
+use crate::telemetry::labels::{
+    DropReason, ExemptionSource, FailureReason, Operation, Outcome as Word, ViolationAction, Webhook,
+};
 use crate::telemetry::metrics::ReviewSample;
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -198,8 +201,7 @@ impl App {
             Err(PoolError::Full) => return self.shed(webhook, &request, started),
             Err(error) => {
                 let kind = if error == PoolError::Panicked { "panic" } else { "timeout" };
-                let (scope, failures) = review::unanswered(&request, &snapshot, &error.to_string(), kind);
-                Outcome { scope, findings: vec![], failures, unknown: vec![], patch: PatchOutcome::default() }
+                review::unanswered(&request, &snapshot, &error.to_string(), kind)
             }
         };
         let answer = if webhook == Webhook::Mutate {
@@ -324,6 +326,17 @@ impl App {
                 Action::Audit | Action::Off => ViolationAction::Audit,
             };
             self.metrics.record_violation(&finding.policy, action);
+        }
+        for used in &outcome.exemptions {
+            let source = match used.exemption.source {
+                Source::Annotation => ExemptionSource::Annotation,
+                Source::Configuration => ExemptionSource::Configuration,
+            };
+            used.policies.iter().for_each(|policy| self.metrics.record_exemption(policy, source));
+        }
+        for policy in &outcome.break_glass {
+            tracing::warn!(policy, user = request.username, "a break-glass group was let through");
+            self.metrics.record_break_glass(policy);
         }
         for failure in &outcome.failures {
             let reason = match failure.kind {

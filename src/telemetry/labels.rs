@@ -54,6 +54,16 @@ label_values! {
 }
 
 label_values! {
+    /// Where an exemption is written.
+    ExemptionSource {
+        /// On the object.
+        Annotation = "annotation",
+        /// In the configuration file.
+        Configuration = "configuration",
+    }
+}
+
+label_values! {
     /// What was answered to an admission request.
     Outcome {
         /// Allowed without a word.
@@ -207,6 +217,12 @@ pub(super) struct FailureLabels {
 pub(super) struct ViolationLabels {
     pub(super) policy: String,
     pub(super) action: ViolationAction,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ExemptionLabels {
+    pub(super) policy: String,
+    pub(super) source: ExemptionSource,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -22,9 +22,9 @@ use prometheus_client::registry::Registry;
 
 use super::labels::{
     AdmissionLabels, CertificateKind, CertificateLabels, ConnectionEnd, ConnectionEndLabels, DropReason,
-    DroppedPatchLabels, FailureLabels, FailureReason, HandshakeFailure, HandshakeLabels, ListenerLabels, Operation,
-    Outcome, PolicyLabels, ReloadLabels, ReloadResult, ResourceLabels, ViolationAction, ViolationLabels, Webhook,
-    WebhookLabels,
+    DroppedPatchLabels, ExemptionLabels, ExemptionSource, FailureLabels, FailureReason, HandshakeFailure,
+    HandshakeLabels, ListenerLabels, Operation, Outcome, PolicyLabels, ReloadLabels, ReloadResult, ResourceLabels,
+    ViolationAction, ViolationLabels, Webhook, WebhookLabels,
 };
 
 /// The content type of [`Metrics::encode`]'s text.
@@ -78,6 +78,8 @@ pub struct Metrics {
     evaluation: HistogramFamily<PolicyLabels>,
     failures: Family<FailureLabels, Counter>,
     violations: Family<ViolationLabels, Counter>,
+    exemptions: Family<ExemptionLabels, Counter>,
+    break_glass: Family<PolicyLabels, Counter>,
     patches: Family<PolicyLabels, Counter>,
     dropped_patches: Family<DroppedPatchLabels, Counter>,
     disagreements: Family<PolicyLabels, Counter>,
@@ -116,6 +118,8 @@ impl Metrics {
             evaluation: Family::new_with_constructor(SecondsHistogram),
             failures: Family::default(),
             violations: Family::default(),
+            exemptions: Family::default(),
+            break_glass: Family::default(),
             patches: Family::default(),
             dropped_patches: Family::default(),
             disagreements: Family::default(),
@@ -147,6 +151,16 @@ impl Metrics {
         );
         registry.register("policy_failures", "Policies that gave no usable result", metrics.failures.clone());
         registry.register("violations", "Violations by the action taken on them", metrics.violations.clone());
+        registry.register(
+            "exemptions_used",
+            "Policies that were not enforced because an exemption spared the object",
+            metrics.exemptions.clone(),
+        );
+        registry.register(
+            "break_glass",
+            "Policies whose denial a break-glass group was let through",
+            metrics.break_glass.clone(),
+        );
         registry.register("patches", "Safe defaults written", metrics.patches.clone());
         registry.register(
             "dropped_patches",
@@ -246,6 +260,16 @@ impl Metrics {
     /// A violation, with the action that mode, tier and ratcheting left of it.
     pub fn record_violation(&self, policy: &str, action: ViolationAction) {
         self.violations.get_or_create(&ViolationLabels { policy: policy.to_owned(), action }).inc();
+    }
+
+    /// An exemption spared an object from a policy.
+    pub fn record_exemption(&self, policy: &str, source: ExemptionSource) {
+        self.exemptions.get_or_create(&ExemptionLabels { policy: policy.to_owned(), source }).inc();
+    }
+
+    /// A break-glass group was let through where a policy denies.
+    pub fn record_break_glass(&self, policy: &str) {
+        self.break_glass.get_or_create(&PolicyLabels::new(policy)).inc();
     }
 
     /// The patches of a policy were written into an object.

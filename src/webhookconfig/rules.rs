@@ -88,7 +88,7 @@ type Key = (String, String, String, String);
 pub fn registered<'m>(policies: impl IntoIterator<Item = &'m Metadata>) -> Result<Vec<Registered>, WebhookConfigError> {
     let mut rows: BTreeMap<Key, Registered> = BTreeMap::new();
     for policy in policies {
-        for rule in &policy.rules {
+        for rule in policy.rules.iter().filter(|rule| rule.registered) {
             for resource in &rule.resources {
                 let (plural, subresource) = resource.split_once('/').unwrap_or((resource, ""));
                 if subresource == "status" {

@@ -33,6 +33,8 @@ fn policies() -> Vec<Metadata> {
     let namespaces = "{apiGroups: [''], apiVersions: [v1], resources: [namespaces], operations: [UPDATE]}";
     let custom =
         "{apiGroups: [postgresql.cnpg.io], apiVersions: [v1], resources: [clusters], operations: [CREATE, UPDATE]}";
+    let old = "{apiGroups: [apps], apiVersions: [v1beta1], resources: [statefulsets, deployments], operations: [CREATE], \
+               registered: false}";
     let off = "{apiGroups: [''], apiVersions: [v1], resources: [services], operations: [CREATE]}";
     let patch = "patch: [tier-0, tier-1]";
     vec![
@@ -47,6 +49,7 @@ fn policies() -> Vec<Metadata> {
         policy("mode-not-lowered", DENY, "patch: []", namespaces),
         policy("cr-storage-durable", DENY, "patch: []", custom),
         policy("nothing", OFF, patch, off),
+        policy("api-version-served", DENY, patch, old),
     ]
 }
 
@@ -82,6 +85,14 @@ fn webhooks(made: &Configurations) -> BTreeMap<String, Value> {
     let json = [json!(made.validating), json!(made.mutating)];
     let all = json.iter().flat_map(|c| c["webhooks"].as_array().unwrap());
     all.map(|w| (w["name"].as_str().unwrap().strip_suffix(".seawall.dev").unwrap().to_owned(), w.clone())).collect()
+}
+
+#[test]
+fn what_is_not_registered_is_in_no_webhook() {
+    let made = configurations(Mode::Enforce);
+    let versions = |w: &Value| w["rules"].as_array().unwrap().iter().map(|r| r["apiVersions"][0].clone()).collect();
+    let all: Vec<Value> = webhooks(&made).values().flat_map(|w| -> Vec<Value> { versions(w) }).collect();
+    assert!(!all.is_empty() && all.iter().all(|version| version == "v1"), "{all:?}");
 }
 
 /// The API server's rule for match expressions; an absent key is `NotIn` everything.

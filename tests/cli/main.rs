@@ -12,4 +12,5 @@ mod check_errors;
 mod check_json;
 mod check_stored;
 mod check_text;
+mod check_versions;
 mod rig;

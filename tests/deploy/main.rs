@@ -48,7 +48,7 @@ fn every_file_is_part_of_the_kustomization() {
 fn exactly_the_kinds_that_embedded_policies_read_may_be_listed_and_watched() {
     let mut needed: BTreeSet<(String, String)> = BTreeSet::new();
     let policies = PolicySet::embedded(&Settings::default()).unwrap();
-    for kind in policies.needed_context().keys().map(String::as_str).chain([NAMESPACES]) {
+    for kind in policies.watched_context().keys().map(String::as_str).chain([NAMESPACES]) {
         let group = match kind.split_once('.') {
             Some((_, group)) => group.to_owned(),
             None => resources::KNOWN.iter().find(|row| row.resource == kind).unwrap().group.to_owned(),

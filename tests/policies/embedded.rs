@@ -50,11 +50,17 @@ fn every_policy_runs_on_the_fast_engine() {
 
 #[test]
 fn the_index_is_up_to_date() {
-    let page = seawall::report::index::policies(&set().1);
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/README.md");
+    let (_, set) = set();
+    generated("policies/README.md", &seawall::report::index::policies(&set));
+    generated("policies/seawall/knowledge/policies/data.yaml", &seawall::report::index::knowledge(&set));
+}
+
+/// Compares a generated file, or writes it where `SEAWALL_UPDATE` is set.
+fn generated(name: &str, page: &str) {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     if std::env::var_os("SEAWALL_UPDATE").is_some() {
-        std::fs::write(&file, &page).unwrap();
+        std::fs::write(&file, page).unwrap();
     }
     let found = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(found == page, "policies/README.md is not up to date: SEAWALL_UPDATE=1 cargo test --test policies index");
+    assert!(found == page, "{name} is not up to date: SEAWALL_UPDATE=1 cargo test --test policies index");
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 fn modules(body: &str) -> Result<Arc<Modules>, CompileError> {
     let text = format!("package seawall.policies.p\n\n{body}\n");
-    Modules::parse([&Source { file: "p.rego".to_owned(), text }]).map(Arc::new)
+    Modules::parse([&Source { file: "p.rego".to_owned(), text }], "").map(Arc::new)
 }
 
 fn unit(body: &str) -> Unit {

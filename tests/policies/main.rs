@@ -4,6 +4,7 @@
 
 mod embedded;
 mod engine;
+mod exemption;
 mod generated;
 mod opa;
 mod oracle;

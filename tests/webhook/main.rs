@@ -10,6 +10,7 @@
 
 mod broken;
 mod drain;
+mod exemptions;
 mod hostile;
 mod limits;
 mod process;

@@ -77,8 +77,8 @@ test_every_other_name_has_a_row if {
 	every row in data.seawall.knowledge.provisioners.inTree.migrated {
 		row in known
 	}
-	every entry in data.seawall.knowledge.provisioners.suffixes {
-		entry.row in known
+	every row in data.seawall.knowledge.provisioners.suffixes {
+		row in known
 	}
 }
 
@@ -111,7 +111,7 @@ test_parameters_change_facts if {
 
 test_verified if {
 	classes.is_verified({"provisioner": "ebs.csi.aws.com"})
-	not classes.is_verified({"provisioner": "ebs.csi.eks.amazonaws.com"})
+	not classes.is_verified({"provisioner": "csi.proxmox.sinextra.dev"})
 	not classes.is_verified({"provisioner": "unknown"})
 }
 

@@ -81,6 +81,20 @@ written_claims(value, container) := [claim |
 	writes(container, claim.volume)
 ]
 
+# written lists the fixed claims that any container, init containers among them, can write to.
+written(value) := [claim |
+	fixed := claims(value)
+	count(fixed) > 0
+	volumes := {mount.volume |
+		some entry in array.concat(main(value), init(value))
+		some mount in mounts(entry.container)
+		mount.writable
+	}
+	some claim in fixed
+	claim.writable
+	claim.volume in volumes
+]
+
 # kind of the volume that a mount's name means: claimTemplate, the key of the volume's source, or "unknown" where the
 # name is not explained by the object. A volume without a source is an emptyDir, as the API defaults it.
 kind(value, name) := "claimTemplate" if {

@@ -80,6 +80,33 @@ test_written_claims if {
 	written == [{"index": 0, "volume": "a", "claim": "one", "writable": true}]
 }
 
+test_written if {
+	spec := {
+		"volumes": [
+			{"name": "tmp", "emptyDir": {}},
+			fixed("a", "one"),
+			{"name": "b", "persistentVolumeClaim": {"claimName": "two", "readOnly": true}},
+			fixed("c", "three"),
+			fixed("d", "four"),
+			fixed("e", "five"),
+			fixed("over", "ridden"),
+		],
+		"containers": [{"volumeMounts": [
+			{"name": "tmp", "mountPath": "/tmp"},
+			{"name": "a", "mountPath": "/a"},
+			{"name": "b", "mountPath": "/b"},
+			{"name": "c", "mountPath": "/c", "readOnly": true},
+			{"name": "over", "mountPath": "/over"},
+		]}],
+		"initContainers": [{"volumeDevices": [{"name": "e", "devicePath": "/dev/e"}]}],
+	}
+	containers.written(set(spec, ["over"])) == [
+		{"index": 1, "volume": "a", "claim": "one", "writable": true},
+		{"index": 5, "volume": "e", "claim": "five", "writable": true},
+	]
+	containers.written({}) == []
+}
+
 test_kind if {
 	spec := {"volumes": [
 		fixed("claim", "x"),

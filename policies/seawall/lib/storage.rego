@@ -6,6 +6,8 @@
 package seawall.lib.storage
 
 import data.seawall.lib.classes
+import data.seawall.lib.containers
+import data.seawall.lib.object as fields
 import data.seawall.lib.workload
 
 # of lists the claim templates of a StatefulSet, each with
@@ -51,3 +53,108 @@ verified(class) if {
 	is_object(class)
 	classes.is_verified(class)
 } else := false
+
+# behind tells what is behind a volume of the Pod template, by the volume's name, as far as it is known:
+#   path:            where it is chosen, for a violation
+#   what:            the class, driver or kind, for a message
+#   class:           the StorageClass that makes it, null where a PersistentVolume or the Pod says more
+#   facts, verified: as in of()
+# Undefined where nothing is known. Besides the classes it reads persistentvolumeclaims and persistentvolumes.
+behind(value, _, volume) := entry if {
+	containers.kind(value, volume) == "claimTemplate"
+	entry := behind_template(value, volume)
+}
+
+behind(value, namespace, volume) := entry if {
+	containers.kind(value, volume) == "persistentVolumeClaim"
+	entry := behind_claim(value, namespace, volume)
+}
+
+behind(value, _, volume) := object.union(entry, {"path": path}) if {
+	not containers.kind(value, volume) in {"claimTemplate", "persistentVolumeClaim", "unknown"}
+	source := containers.volume_named(value, volume)
+	entry := behind_source(source)
+	path := array.concat(workload.pod_path(value), ["volumes", first_index(value, volume), entry.kind])
+}
+
+behind_template(value, volume) := entries[0] if {
+	entries := [entry |
+		some template in of(value)
+		template.name == volume
+		template.class != null
+		entry := {
+			"path": array.concat(
+				["spec", "volumeClaimTemplates", template.index],
+				classes.class_path(template.claim),
+			),
+			"what": sprintf("class %s", [fields.shown(template.class_name)]),
+			"class": template.class,
+			"facts": template.facts,
+			"verified": template.verified,
+		}
+	]
+}
+
+behind_claim(value, namespace, volume) := entries[0] if {
+	entries := [entry |
+		some claim in containers.claims(value)
+		claim.volume == volume
+		stored := data.cluster.persistentvolumeclaims[namespace][claim.claim]
+		found := behind_stored(stored)
+		path := array.concat(workload.pod_path(value), ["volumes", claim.index, "persistentVolumeClaim", "claimName"])
+		entry := object.union(found, {"path": path})
+	]
+}
+
+# The volume knows more than the class: it may have been made by hand.
+behind_stored(claim) := entry if {
+	volume := data.cluster.persistentvolumes[fields.text(claim, ["spec", "volumeName"])]
+	entry := behind_source(fields.dict(volume, ["spec"]))
+} else := entry if {
+	name := class_name(claim)
+	class := named(name)
+	class != null
+	entry := {
+		"what": sprintf("class %s", [fields.shown(name)]),
+		"class": class,
+		"facts": facts(class),
+		"verified": verified(class),
+	}
+}
+
+# behind_source reads the source of a PersistentVolume or of a volume of a Pod: `csi` names its driver, others are known
+# by their kind.
+behind_source(source) := entry if {
+	driver := fields.text(source, ["csi", "driver"])
+	driver != ""
+	like := {"provisioner": driver, "parameters": fields.dict(source, ["csi", "volumeAttributes"])}
+	entry := {
+		"kind": "csi",
+		"what": fields.shown(driver),
+		"class": null,
+		"facts": classes.facts_of(like),
+		"verified": verified(like),
+	}
+} else := entry if {
+	kinds := [kind |
+		some kind, row in data.seawall.knowledge.provisioners.volumeSources
+		is_string(row)
+		is_object(source[kind])
+	]
+	kind := kinds[0]
+	row := data.seawall.knowledge.provisioners.volumeSources[kind]
+	entry := {
+		"kind": kind,
+		"what": kind,
+		"class": null,
+		"facts": classes.facts(row),
+		"verified": verified({"provisioner": row}),
+	}
+}
+
+first_index(value, volume) := indices[0] if {
+	indices := [index |
+		some index, entry in fields.list(workload.pod_spec(value), ["volumes"])
+		fields.text(entry, ["name"]) == volume
+	]
+}

@@ -46,6 +46,20 @@ data_kind(value) := label(value, "seawall.dev/data")
 
 replicas(value) := number_at(value, ["spec", "replicas"], 1)
 
+# surges: a rolling update, which is the default, starts the new Pod of this Deployment before the old one is told to stop.
+# Its author can forbid that.
+surges(value) if {
+	fields.text(value, ["kind"]) == "Deployment"
+	fields.field(value, ["spec", "strategy", "type"], "RollingUpdate") == "RollingUpdate"
+	not fields.field(value, ["spec", "strategy", "rollingUpdate", "maxSurge"], "25%") in {0, "0%"}
+}
+
+# recreates: an update of this Deployment waits until the old Pods are gone.
+recreates(value) if {
+	fields.text(value, ["kind"]) == "Deployment"
+	fields.text(value, ["spec", "strategy", "type"]) == "Recreate"
+}
+
 # count_text shows a number that came from number_at.
 count_text(number) := format_int(number, 10)
 

@@ -60,6 +60,37 @@ test_replicas if {
 	workload.replicas({"spec": {"replicas": 5}}) == 5
 }
 
+deployment(strategy) := {"kind": "Deployment", "spec": {"strategy": strategy}}
+
+test_surges if {
+	every strategy in [
+		null,
+		{},
+		{"type": null},
+		{"type": "RollingUpdate"},
+		{"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
+		{"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+		{"rollingUpdate": null},
+	] {
+		workload.surges(deployment(strategy))
+		not workload.recreates(deployment(strategy))
+	}
+	every strategy in [
+		{"type": "Recreate"},
+		{"type": "Other"},
+		{"rollingUpdate": {"maxSurge": 0}},
+		{"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "0%"}},
+	] {
+		not workload.surges(deployment(strategy))
+	}
+	not workload.surges({"kind": "StatefulSet"})
+}
+
+test_recreates if {
+	workload.recreates(deployment({"type": "Recreate"}))
+	not workload.recreates({"kind": "Rollout", "spec": {"strategy": {"type": "Recreate"}}})
+}
+
 test_namespace if {
 	workload.namespace({"object": {"metadata": {"namespace": "a"}}, "namespace": "b"}) == "a"
 	workload.namespace({"object": {"metadata": {}}, "namespace": "b"}) == "b"

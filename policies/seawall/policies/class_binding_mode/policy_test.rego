@@ -48,7 +48,7 @@ quiet := [
 	{"provisioner": "disk.csi.azure.com", "parameters": {"skuName": "Premium_ZRS"}},
 	{"provisioner": "kubernetes.io/no-provisioner"},
 	{"provisioner": "example.com/disk"},
-	{"provisioner": "ebs.csi.eks.amazonaws.com"},
+	{"provisioner": "csi.proxmox.sinextra.dev"},
 	{"provisioner": "ebs.csi.aws.com", "metadata": {"labels": {"addonmanager.kubernetes.io/mode": "Reconcile"}}},
 	{"provisioner": null, "parameters": 5},
 	{"provisioner": "ebs.csi.aws.com", "volumeBindingMode": {}},

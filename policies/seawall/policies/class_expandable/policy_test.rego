@@ -15,8 +15,8 @@ test_false_is_found_and_not_overridden if {
 }
 
 test_unverified_is_found_and_not_patched if {
-	request := review("CREATE", {"provisioner": "filestore.csi.storage.gke.io"})
-	policy.violation == {found("filestore.csi.storage.gke.io")} with input as request
+	request := review("CREATE", {"provisioner": "csi.proxmox.sinextra.dev"})
+	policy.violation == {found("csi.proxmox.sinextra.dev")} with input as request
 	policy.patch == set() with input as request
 }
 

@@ -10,6 +10,7 @@
 #   checklist: deletion-protection
 #   severity: critical
 #   actions: {tier-0: Deny, tier-1: Deny, tier-2: Deny, tier-3: Deny}
+#   exemptible: false
 #   match:
 #   - apiGroups: ['']
 #     apiVersions: [v1]

@@ -10,6 +10,7 @@
 #   checklist: governance
 #   severity: high
 #   actions: {tier-0: Deny, tier-1: Deny, tier-2: Deny, tier-3: Deny}
+#   exemptible: false
 #   match:
 #   - {apiGroups: [''], apiVersions: [v1], resources: [namespaces], operations: [CREATE, UPDATE]}
 #   parameters: {groups: ['system:masters'], defaultTier: tier-2, defaultMode: warn}
