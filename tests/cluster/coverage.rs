@@ -10,7 +10,6 @@ use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use ::seawall::config::Settings;
 use ::seawall::policy::metadata::{CHECKLIST, Metadata};
@@ -62,12 +61,6 @@ impl Act {
 
 /// Places that saw an act of a policy: cases first, then tests.
 type Seen = BTreeMap<(String, Act), Vec<String>>;
-
-/// Whether the API server is ever asked about what a policy matches.
-fn is_registered(policy: &Metadata) -> bool {
-    let rule = |rule| serde_json::to_value(rule).unwrap();
-    policy.rules.iter().any(|of| rule(of)["registered"] != Value::Bool(false))
-}
 
 fn policies() -> PolicySet {
     PolicySet::embedded(&Settings::default()).unwrap_or_else(|e| panic!("{e}"))
@@ -169,7 +162,7 @@ fn row(policy: &Policy, seen: &Seen) -> String {
         Some([place]) => place.clone(),
         Some([place, others @ ..]) => format!("{place} and {} more", others.len()),
         _ if act.tiers(&policy.metadata).is_empty() => "–".to_owned(),
-        _ if !is_registered(&policy.metadata) => "`seawall check` only".to_owned(),
+        _ if !policy.metadata.is_registered() => "`seawall check` only".to_owned(),
         _ => "not yet".to_owned(),
     };
     let cells: Vec<String> = Act::ALL.map(cell).into();
@@ -193,7 +186,7 @@ fn every_policy_is_seen_at_work() {
     let (set, seen) = (policies(), seen());
     let is_seen = |policy: &&Policy| seen.keys().any(|(id, _)| id == policy.id());
     let missing: Vec<&str> =
-        set.policies().iter().filter(|p| is_registered(&p.metadata) && !is_seen(p)).map(Policy::id).collect();
+        set.policies().iter().filter(|p| p.metadata.is_registered() && !is_seen(p)).map(Policy::id).collect();
     assert!(missing.is_empty(), "no cluster test has seen these act; give a case a cluster.yaml: {missing:#?}");
     let unknown: Vec<&String> = seen.keys().map(|(id, _)| id).filter(|id| set.get(id).is_none()).collect();
     assert!(unknown.is_empty(), "tests name policies that are not there: {unknown:?}");

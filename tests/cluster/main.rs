@@ -20,3 +20,4 @@ mod policies;
 mod ratchet;
 mod rbac;
 mod registration;
+mod storage;

@@ -29,7 +29,7 @@ const USERS: [(&str, &str, &str); 5] = [
 const CONTROLLERS: &str = "statefulset-controller,deployment-controller,replicaset-controller,serviceaccount-controller,\
                            namespace-controller,persistentvolume-binder-controller,disruption-controller,\
                            persistentvolumeclaim-protection-controller,persistentvolume-protection-controller,\
-                           garbage-collector-controller,endpointslice-controller";
+                           garbage-collector-controller,endpointslice-controller,resourcequota-controller";
 
 /// What to start.
 #[derive(Debug, Clone, Default)]
