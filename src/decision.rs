@@ -2,7 +2,7 @@
 
 use crate::admission::pointer::{self, Path};
 use crate::policy::mode::{Action, Mode, PatchSetting, Severity, Tier};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What the labels (and the configuration's defaults) say about a request.
@@ -17,7 +17,7 @@ pub struct Scope {
 }
 
 /// One violation with all that is needed to report it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// Policy id.
     pub policy: String,
@@ -56,7 +56,7 @@ pub struct Finding {
 }
 
 /// Why an action was weakened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cap {
     /// The stored object already had the violation.

@@ -1,10 +1,11 @@
 //! The report as JSON, `schemaVersion` 1.
 
-use super::{Failure, PatchRow, Report, ResourceId, Source, Summary, Violation};
+use super::{Failure, Judged, PatchRow, ResourceId, Results, Source, Summary, UnknownRow, Violation};
 use crate::admission::pointer;
 use crate::decision::Cap;
 use crate::policy::mode::{Action, Mode, Severity, Tier};
-use serde::Serialize;
+use serde::ser::{Error as _, SerializeSeq as _};
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::io::{self, Write};
 
@@ -12,9 +13,9 @@ use std::io::{self, Write};
 #[serde(rename_all = "camelCase")]
 struct Document<'r> {
     schema_version: &'static str,
-    results: Vec<ResultRow<'r>>,
-    patches: Vec<Patch<'r>>,
-    unknown: Vec<Unknown<'r>>,
+    results: Rows<'r>,
+    patches: Rows<'r>,
+    unknown: Rows<'r>,
     errors: &'r [Failure],
     summary: Summary,
 }
@@ -67,27 +68,54 @@ struct Unknown<'r> {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let objects = || report.objects.iter();
+pub fn write(report: &dyn Results, out: &mut dyn Write) -> io::Result<()> {
     let document = Document {
         schema_version: "1",
-        results: objects().flat_map(|o| o.violations.iter().map(|v| row(&o.resource, v))).collect(),
-        patches: objects().flat_map(|o| o.patches.iter().map(|p| patch(&o.resource, p))).collect(),
-        unknown: objects()
-            .flat_map(|o| {
-                o.unknown.iter().map(|u| Unknown {
-                    policy: &u.policy,
-                    resource: &o.resource,
-                    source: &o.source,
-                    missing: &u.missing,
-                })
-            })
-            .collect(),
-        errors: &report.errors,
+        results: Rows { report, part: Part::Results },
+        patches: Rows { report, part: Part::Patches },
+        unknown: Rows { report, part: Part::Unknown },
+        errors: report.errors(),
         summary: report.summary(),
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
     out.write_all(b"\n")
+}
+
+/// One list of the document, written while the objects are read.
+struct Rows<'r> {
+    report: &'r dyn Results,
+    part: Part,
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Results,
+    Patches,
+    Unknown,
+}
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        // kept as it is: a broken pipe must still be one
+        let mut failed = None;
+        let each = self.report.each(&mut |object| {
+            let Judged { resource, source, .. } = object;
+            let written = match self.part {
+                Part::Results => object.violations.iter().try_for_each(|v| list.serialize_element(&row(resource, v))),
+                Part::Patches => object.patches.iter().try_for_each(|p| list.serialize_element(&patch(resource, p))),
+                Part::Unknown => object.unknown.iter().try_for_each(|u| {
+                    let UnknownRow { policy, missing } = u;
+                    list.serialize_element(&Unknown { policy, resource, source, missing })
+                }),
+            };
+            written.map_err(|error| io::Error::other(failed.insert(error).to_string()))
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => each.map_err(S::Error::custom).and_then(|()| list.end()),
+        }
+    }
 }
 
 fn row<'r>(resource: &'r ResourceId, violation: &'r Violation) -> ResultRow<'r> {

@@ -3,13 +3,47 @@
 mod diff;
 pub mod index;
 pub mod json;
+pub mod snapshot;
 pub mod text;
 pub mod yaml;
 
 use crate::decision::Finding;
 use crate::policy::mode::Action;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::io;
+
+/// What was found in a run, however it is kept: formats write from this, one object after the other, so that a run over a
+/// large cluster need not hold all of them.
+pub trait Results {
+    /// Calls for every object that was judged, in order, stopping at the first error. Can be called again.
+    ///
+    /// # Errors
+    /// Those of `visit`, and when the objects cannot be read back.
+    fn each(&self, visit: &mut dyn FnMut(&Judged) -> io::Result<()>) -> io::Result<()>;
+
+    /// What could not be read or evaluated.
+    fn errors(&self) -> &[Failure];
+
+    /// The numbers.
+    fn summary(&self) -> Summary;
+}
+
+impl Results for Report {
+    fn each(&self, visit: &mut dyn FnMut(&Judged) -> io::Result<()>) -> io::Result<()> {
+        self.objects.iter().try_for_each(visit)
+    }
+
+    fn errors(&self) -> &[Failure] {
+        &self.errors
+    }
+
+    fn summary(&self) -> Summary {
+        let mut summary = Summary { errors: self.errors.len(), ..Summary::default() };
+        self.objects.iter().for_each(|object| summary.add(object));
+        summary
+    }
+}
 
 /// What was found in a run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,7 +57,7 @@ pub struct Report {
 }
 
 /// An object that was judged.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
     /// Which object.
     pub resource: ResourceId,
@@ -38,7 +72,7 @@ pub struct Judged {
 }
 
 /// A violation and its place.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Violation {
     /// The violation.
     pub finding: Finding,
@@ -47,7 +81,7 @@ pub struct Violation {
 }
 
 /// Names an object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourceId {
     /// As written.
@@ -61,7 +95,7 @@ pub struct ResourceId {
 }
 
 /// A place in a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// The file as it was named; `stdin` for standard input.
     pub file: String,
@@ -72,7 +106,7 @@ pub struct Source {
 }
 
 /// Safe defaults for one object.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PatchRow {
     /// The policies that want them.
     pub policies: Vec<String>,
@@ -89,7 +123,7 @@ pub struct PatchRow {
 }
 
 /// A policy without an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnknownRow {
     /// Policy id.
     pub policy: String,
@@ -98,7 +132,7 @@ pub struct UnknownRow {
 }
 
 /// Something that could not be done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Where, if it has a place.
     pub source: Option<Source>,
@@ -127,20 +161,15 @@ pub struct Summary {
     pub errors: usize,
 }
 
-impl Report {
-    /// The numbers.
-    #[must_use]
-    pub fn summary(&self) -> Summary {
-        let violations = || self.objects.iter().flat_map(|object| &object.violations);
-        let count = |action| violations().filter(|v| v.finding.effective == action).count();
-        Summary {
-            resources: self.objects.len(),
-            deny: count(Action::Deny),
-            warn: count(Action::Warn),
-            audit: count(Action::Audit),
-            patched: self.objects.iter().filter(|object| object.patches.iter().any(|p| p.permitted)).count(),
-            unknown: self.objects.iter().map(|object| object.unknown.len()).sum(),
-            errors: self.errors.len(),
-        }
+impl Summary {
+    /// Counts one more object.
+    pub fn add(&mut self, object: &Judged) {
+        let count = |action| object.violations.iter().filter(|v| v.finding.effective == action).count();
+        self.resources += 1;
+        self.deny += count(Action::Deny);
+        self.warn += count(Action::Warn);
+        self.audit += count(Action::Audit);
+        self.patched += usize::from(object.patches.iter().any(|p| p.permitted));
+        self.unknown += object.unknown.len();
     }
 }

@@ -1,6 +1,6 @@
 //! The report for a person: what is wrong where, what to write instead, and the numbers.
 
-use super::{Failure, Judged, PatchRow, Report, ResourceId, Source, Violation, diff};
+use super::{Failure, Judged, PatchRow, ResourceId, Results, Source, Violation, diff};
 use crate::decision::{Cap, field_path, inline};
 use crate::policy::mode::Action;
 use std::io::{self, Write};
@@ -40,14 +40,12 @@ impl Style {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    for object in report.objects.iter().filter(|o| !is_silent(o)) {
-        self::object(object, style, out)?;
-    }
-    for failure in &report.errors {
+pub fn write(report: &dyn Results, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    report.each(&mut |object| if is_silent(object) { Ok(()) } else { self::object(object, style, out) })?;
+    for failure in report.errors() {
         error(failure, style, out)?;
     }
-    if !report.errors.is_empty() {
+    if !report.errors().is_empty() {
         writeln!(out)?;
     }
     summary(report, style, out)
@@ -67,7 +65,8 @@ fn object(object: &Judged, style: Style, out: &mut dyn Write) -> io::Result<()> 
         self::patch(patch, style, out)?;
     }
     for unknown in &object.unknown {
-        let reason = format!("unknown: the input has no {}; give them with --snapshot", unknown.missing);
+        let reason =
+            format!("unknown: too little is known of {}; give them with --snapshot or --live", unknown.missing);
         writeln!(out, "  {} [{}] {reason}", style.paint(Ink::Dim, "?      "), unknown.policy)?;
     }
     writeln!(out)
@@ -137,7 +136,7 @@ fn error(failure: &Failure, style: Style, out: &mut dyn Write) -> io::Result<()>
     writeln!(out, "{}{word}: {policy}{}", printable(&at), printable(&failure.message))
 }
 
-fn summary(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
+fn summary(report: &dyn Results, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let sum = report.summary();
     let plural = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
     let line = format!(

@@ -20,4 +20,5 @@ mod policies;
 mod ratchet;
 mod rbac;
 mod registration;
+mod snapshot;
 mod storage;
