@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 
@@ -62,8 +63,10 @@ impl Act {
 /// Places that saw an act of a policy: cases first, then tests.
 type Seen = BTreeMap<(String, Act), Vec<String>>;
 
-fn policies() -> PolicySet {
-    PolicySet::embedded(&Settings::default()).unwrap_or_else(|e| panic!("{e}"))
+/// The embedded policies, compiled once: a debug build takes seconds for it.
+pub(crate) fn policies() -> &'static PolicySet {
+    static SET: OnceLock<PolicySet> = OnceLock::new();
+    SET.get_or_init(|| PolicySet::embedded(&Settings::default()).unwrap_or_else(|e| panic!("{e}")))
 }
 
 fn seen() -> Seen {
@@ -171,7 +174,7 @@ fn row(policy: &Policy, seen: &Seen) -> String {
 
 #[test]
 fn coverage_page_is_up_to_date() {
-    let page = page(&policies(), &seen());
+    let page = page(policies(), &seen());
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/coverage.md");
     if std::env::var_os("SEAWALL_UPDATE").is_some() {
         fs::write(&file, &page).unwrap();

@@ -9,11 +9,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use ::seawall::config::Settings;
 use ::seawall::policy::mode::{PatchSetting, Tier};
-use ::seawall::policy::store::PolicySet;
 
-use crate::coverage::Act;
+use crate::coverage::{Act, policies};
 
 /// The namespace that stands in the files of cases for the one that is made.
 const SHOP: &str = "shop";
@@ -100,7 +98,6 @@ impl Case {
 /// Every case with a `cluster.yaml`, by policy and name; or what is wrong with them.
 pub(crate) fn all() -> Result<Vec<Case>, Vec<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let set = PolicySet::embedded(&Settings::default()).unwrap_or_else(|e| panic!("{e}"));
     let (mut cases, mut problems) = (Vec::new(), Vec::new());
     for policy in folders(&root.join("policies/seawall/policies")) {
         let id = policy.replace('_', "-");
@@ -111,7 +108,7 @@ pub(crate) fn all() -> Result<Vec<Case>, Vec<String>> {
             }
             match read_case(root, &folder, &id, &name) {
                 Ok(read) => {
-                    problems.extend(read.iter().filter_map(|case| Some(format!("{folder}: {}", problem(case, &set)?))));
+                    problems.extend(read.iter().filter_map(|case| Some(format!("{folder}: {}", problem(case)?))));
                     cases.extend(read);
                 }
                 Err(problem) => problems.push(format!("{folder}: {problem}")),
@@ -176,8 +173,8 @@ fn read_case(root: &Path, folder: &str, policy: &str, name: &str) -> Result<Vec<
 }
 
 /// Why a case cannot come true.
-fn problem(case: &Case, set: &PolicySet) -> Option<String> {
-    let Some(policy) = set.get(&case.policy) else { return Some(format!("there is no policy {}", case.policy)) };
+fn problem(case: &Case) -> Option<String> {
+    let Some(policy) = policies().get(&case.policy) else { return Some(format!("there is no policy {}", case.policy)) };
     let tiers = case.act.tiers(&policy.metadata);
     if !tiers.contains(&case.tier) {
         let tiers: Vec<String> = tiers.iter().map(ToString::to_string).collect();

@@ -1,19 +1,20 @@
 //! Seawall in mode enforce as a group of cases wants it, registered for everybody but the user that builds the stage.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Command;
+use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use ::seawall::config::Settings;
 use ::seawall::context::kinds::Kinds;
+use ::seawall::policy::metadata::Metadata;
 use ::seawall::policy::mode::{Action, PatchSetting, Tier};
-use ::seawall::policy::store::{Policy, PolicySet};
+use ::seawall::webhookconfig::{self, Configurations, Options, WebhookTarget};
 
 use super::case::Case;
 use super::stage;
-use crate::coverage::Act;
+use crate::coverage::{Act, policies};
 use crate::harness::controlplane::ControlPlane;
 use crate::harness::objects::{self, Manifest as _};
 use crate::harness::process::eventually;
@@ -38,47 +39,59 @@ impl Guard {
     pub(super) fn of(case: &Case, kinds: &Kinds) -> Self {
         let text = |key: &str| case.input[key].as_str().unwrap_or_default();
         let namespaced = kinds.resolve(text("apiVersion"), text("kind")).namespaced;
-        let (tier, patch) = if namespaced { (Tier::Tier2, PatchSetting::Enabled) } else { (case.tier, case.patch()) };
-        Self { denies: case.act == Act::Deny, tier, patch }
+        let denies = case.act == Act::Deny;
+        match case.act {
+            _ if namespaced => Self { denies, tier: Tier::Tier2, patch: PatchSetting::Enabled },
+            Act::Patch => Self { denies, tier: case.tier, patch: PatchSetting::Enabled },
+            // a case that expects no default can do without
+            _ => Self { denies, tier: case.tier, patch: PatchSetting::Disabled },
+        }
     }
 
     /// Starts and registers it, and waits until the API server asks it.
-    pub(super) fn start(self, plane: &ControlPlane, set: &PolicySet) -> Seawall {
+    pub(super) fn start(self, plane: &ControlPlane) -> Seawall {
         let Self { denies, tier, patch } = self;
         let name = format!("seawall-{tier}-{patch}-{}", if denies { "denies" } else { "warns" });
-        let policies = if denies { BTreeMap::new() } else { lowered(set) };
+        let lowered: Vec<Metadata> = policies()
+            .policies()
+            .iter()
+            .map(|policy| &policy.metadata)
+            .map(|m| if denies { m.clone() } else { lowered(m) })
+            .collect();
+        let actions: BTreeMap<&str, Value> =
+            lowered.iter().map(|m| (m.id.as_str(), json!({"actions": m.actions}))).collect();
         let defaults = json!({"tier": tier, "mode": "enforce", "patch": patch});
-        let config = json!({"defaults": defaults, "policies": policies}).to_string();
+        let config = json!({"defaults": defaults, "policies": actions}).to_string();
         let options = seawall::Options { config: &config, unregistered: true, ..seawall::Options::default() };
         let seawall = Seawall::start(plane, &name, &options);
-        register(plane, &seawall, &plane.dir().join(format!("{name}.yaml")));
+        let settings = Settings::load(&plane.dir().join(format!("{name}.yaml"))).unwrap();
+        let options = Options {
+            target: WebhookTarget::Url(seawall.admission.clone()),
+            ca_bundle: Some(fs::read_to_string(&seawall.ca).unwrap()),
+            own_namespace: Some("seawall-system".to_owned()),
+            own_user: None,
+        };
+        register(plane, &webhookconfig::generate(&lowered, &settings, &options).unwrap());
         await_answers(plane, &seawall);
         seawall
     }
 }
 
-/// The configuration in which Deny is Warn.
-fn lowered(set: &PolicySet) -> BTreeMap<&str, Value> {
-    let lowered = |policy: &Policy| {
-        let actions = &policy.metadata.actions;
-        let denying = Tier::ALL.iter().filter(|tier| actions.get(**tier) == Action::Deny);
-        json!({"actions": denying.map(|tier| (tier.to_string(), json!(Action::Warn))).collect::<serde_json::Map<_, _>>()})
-    };
-    set.policies().iter().filter(|p| p.id() != PROOF).map(|p| (p.id(), lowered(p))).collect()
+/// The policy with Warn for Deny.
+fn lowered(policy: &Metadata) -> Metadata {
+    let mut policy = policy.clone();
+    for tier in Tier::ALL.iter().filter(|_| policy.id != PROOF) {
+        let action = policy.actions.get(*tier);
+        policy.actions.set(*tier, action.at_most(Action::Warn));
+    }
+    policy
 }
 
-fn register(plane: &ControlPlane, seawall: &Seawall, config: &Path) {
-    let output = Command::new(Path::new(env!("CARGO_BIN_EXE_seawall")))
-        .args(["webhook-config", "--format=json", "--service-account", "", "--url", &seawall.admission, "--ca-file"])
-        .arg(&seawall.ca)
-        .arg("--config")
-        .arg(config)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut list: Value = serde_json::from_slice(&output.stdout).unwrap();
+fn register(plane: &ControlPlane, configurations: &Configurations) {
     let expression = format!("request.userInfo.username != '{}'", stage::USER);
     let condition = json!({"name": "not-the-stage", "expression": expression});
+    let mut list =
+        json!({"apiVersion": "v1", "kind": "List", "items": [configurations.validating, configurations.mutating]});
     for configuration in list["items"].as_array_mut().unwrap() {
         for webhook in configuration["webhooks"].as_array_mut().unwrap() {
             match &mut webhook["matchConditions"] {

@@ -14,9 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use ::seawall::config::Settings;
 use ::seawall::context::kinds::Kinds;
-use ::seawall::policy::store::PolicySet;
 
 use crate::coverage::Act;
 use crate::harness::binaries::announce;
@@ -42,16 +40,15 @@ fn chosen() -> Vec<Case> {
 #[test]
 fn cases_of_policies() {
     let Some(plane) = own(&Options { audit: true, ..Options::default() }) else { return };
-    let set = PolicySet::embedded(&Settings::default()).unwrap_or_else(|e| panic!("{e}"));
     let cases = chosen();
-    let kinds = stage::define_kinds(&plane, &cases, &set);
+    let kinds = stage::define_kinds(&plane, &cases);
     let (mut failures, mut times) = (Vec::new(), Vec::new());
     let mut groups: BTreeMap<Guard, Vec<&Case>> = BTreeMap::new();
     for case in &cases {
         groups.entry(Guard::of(case, &kinds)).or_default().push(case);
     }
     for (guard, cases) in groups {
-        let _seawall = guard.start(&plane, &set);
+        let _seawall = guard.start(&plane);
         for case in cases {
             let started = Instant::now();
             if let Err(problem) = run(&plane, &kinds, case) {

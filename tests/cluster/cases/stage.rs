@@ -10,9 +10,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use ::seawall::context::kinds::{Kinds, Resource};
-use ::seawall::policy::store::PolicySet;
 
 use super::case::Case;
+use crate::coverage::policies;
 use crate::harness::api::Api;
 use crate::harness::controlplane::ControlPlane;
 use crate::harness::process::eventually;
@@ -133,11 +133,11 @@ impl Drop for Stage<'_> {
 
 /// Makes the CustomResourceDefinitions of all custom kinds that the cases and their policies speak of. Seawall then sees what
 /// the case runner sees: kinds that are served, with these objects and no others.
-pub(super) fn define_kinds(plane: &ControlPlane, cases: &[Case], set: &PolicySet) -> Kinds {
+pub(super) fn define_kinds(plane: &ControlPlane, cases: &[Case]) -> Kinds {
     let mut kinds = Kinds::default();
     let real = real_definitions(cases);
     real.values().for_each(|definition| kinds.learn(definition));
-    let definitions = wanted(cases, set, &kinds, &real);
+    let definitions = wanted(cases, &kinds, &real);
     let api = plane.api(USER);
     for definition in definitions.values() {
         let (status, answer) = api.post(DEFINITIONS, definition).unwrap();
@@ -179,12 +179,7 @@ fn real_definitions(cases: &[Case]) -> BTreeMap<(String, String), Value> {
 }
 
 /// Definitions by name, `PLURAL.GROUP`.
-fn wanted(
-    cases: &[Case],
-    set: &PolicySet,
-    kinds: &Kinds,
-    real: &BTreeMap<(String, String), Value>,
-) -> BTreeMap<String, Value> {
+fn wanted(cases: &[Case], kinds: &Kinds, real: &BTreeMap<(String, String), Value>) -> BTreeMap<String, Value> {
     let mut definitions: BTreeMap<String, Value> = BTreeMap::new();
     for object in cases.iter().flat_map(|case| case.context.iter().chain([&case.input])) {
         let (api_version, kind) = (text(object, "/apiVersion"), text(object, "/kind"));
@@ -204,8 +199,8 @@ fn wanted(
         }
     }
     // kinds that policies read and no case has: served, and empty
-    let policies: BTreeSet<&str> = cases.iter().map(|case| case.policy.as_str()).collect();
-    let read = set.policies().iter().filter(|p| policies.contains(p.id())).flat_map(|p| &p.metadata.context);
+    let of: BTreeSet<&str> = cases.iter().map(|case| case.policy.as_str()).collect();
+    let read = policies().policies().iter().filter(|p| of.contains(p.id())).flat_map(|p| &p.metadata.context);
     for need in read {
         if let Some((plural, group)) =
             need.resource.split_once('.').filter(|_| !definitions.contains_key(&need.resource))

@@ -64,6 +64,11 @@ pub(crate) fn storage_class(name: &str) -> Value {
     })
 }
 
+/// A driver that is installed.
+pub(crate) fn csi_driver(name: &str) -> Value {
+    json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": name}, "spec": {}})
+}
+
 /// The headless Service of [`stateful_set`].
 pub(crate) fn headless_service(name: &str) -> Value {
     json!({
@@ -89,6 +94,8 @@ pub(crate) fn stateful_set(name: &str) -> Value {
                 "containers": [{
                     "name": "postgres", "image": "postgres:17.2",
                     "ports": [{"name": "postgres", "containerPort": 5432}],
+                    // three that replicate
+                    "env": [{"name": "PATRONI_SCOPE", "value": name}],
                     "readinessProbe": {"exec": {"command": ["pg_isready", "-U", "postgres"]}},
                     "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
                     "volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data"}],
