@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use ::seawall::policy::mode::{PatchSetting, Tier};
 
@@ -89,6 +89,13 @@ impl Case {
     /// The same with another namespace in place of `shop`.
     pub(crate) fn moved(mut self, namespace: &str) -> Self {
         move_value(&mut self.input, namespace);
+        // a Namespace is judged by its own label, where it has one
+        let tier = json!(self.tier);
+        let is_namespace = self.input["kind"] == "Namespace";
+        let label = self.input.pointer_mut("/metadata/labels/seawall.dev~1tier").filter(|_| is_namespace);
+        if let Some(label) = label {
+            *label = tier;
+        }
         self.context.iter_mut().chain(&mut self.patched).for_each(|object| move_value(object, namespace));
         self.messages.iter_mut().for_each(|message| *message = move_text(message, namespace));
         self
@@ -226,9 +233,9 @@ fn the_namespace_is_replaced_as_a_word() {
     assert_eq!(moved("shop"), "shop-7");
     assert_eq!(moved("claim shop/data of db.shop.svc, shop."), "claim shop-7/data of db.shop-7.svc, shop-7.");
     assert_eq!(moved("web-shop shop-web workshop Shop"), "web-shop shop-web workshop Shop");
-    let mut object = serde_json::json!({"metadata": {"namespace": "shop"}, "spec": [{"shop": "x"}]});
+    let mut object = json!({"metadata": {"namespace": "shop"}, "spec": [{"shop": "x"}]});
     move_value(&mut object, "s");
-    assert_eq!(object, serde_json::json!({"metadata": {"namespace": "s"}, "spec": [{"shop": "x"}]}));
+    assert_eq!(object, json!({"metadata": {"namespace": "s"}, "spec": [{"shop": "x"}]}));
 }
 
 /// Also where there is no cluster to run them.
