@@ -134,7 +134,6 @@ members(value, entry) := max([workload.replicas(value), listed_members(entry)])
 # listed_members counts the members that the longest list in a setting names; 0 without one.
 listed_members(entry) := max(array.concat([0], [number |
 	settings := fields.dict(entry.facts, ["members"])
-	count(settings) > 0
 	some list in array.concat(env_lists(entry.container, settings), flag_lists(entry.container, settings))
 	number := count(names_in(list))
 ]))
@@ -158,7 +157,6 @@ flag_lists(container, settings) := array.concat(joined, apart) if {
 	]
 	apart := [list |
 		some index, list in words
-		index > 0
 		settings[words[index - 1]] == true
 	]
 }

@@ -82,7 +82,7 @@ test_no_signs if {
 }
 
 test_signs_can_be_switched_off if {
-	facts := {"replication": {"env": {"A": false, "B": "set"}, "words": false, "images": {"c": false}}}
+	facts := {"replication": {"env": {"A": false, "B": "set"}, "words": {"a": false}, "images": {"c": false}}}
 	replication.signs(facts, {"names": {"A1"}, "text": "a", "images": "c"}) == set()
 	replication.signs(facts, {"names": {"B1"}, "text": "a", "images": "c"}) == {"set"}
 	replication.signs({"replication": false}, {"names": {"B1"}, "text": "a", "images": "c"}) == set()
@@ -148,6 +148,7 @@ test_members if {
 	members(set_of("etcd:3", {"args": ["--initial-cluster=$(PEERS)"]})) == 3
 	members(set_of("etcd:3", {"args": ["--initial-cluster-state=a,b,c,d"]})) == 3
 	members(set_of("etcd:3", {"args": ["--initial-cluster"]})) == 3
+	members(set_of("etcd:3", {"args": ["--other", "a,b,c,d"]})) == 3
 	members(set_of("zookeeper:3", env("ZOO_SERVERS", "a:1:2 b:1:2, c:1:2,d:1:2 e:1:2:observer"))) == 4
 	members(set_of("mongo:7", env("ZOO_SERVERS", "a,b,c,d"))) == 3
 	members(set_of("zookeeper:3", {"env": [{"name": "ZOO_SERVERS"}, {"name": "X", "value": "a,b,c,d"}]})) == 3
