@@ -86,6 +86,15 @@ impl Case {
         if would_be_patched { PatchSetting::Disabled } else { PatchSetting::Enabled }
     }
 
+    /// What the configuration must say for the parameters of the context, where these are not the policy's own.
+    pub(crate) fn configured(&self) -> Option<Value> {
+        let metadata = &policies().get(&self.policy)?.metadata;
+        let of_tier = metadata.tier_parameters.get(&self.tier);
+        let own = |key: &str| of_tier.and_then(|of| of.get(key)).or_else(|| metadata.parameters.get(key));
+        let others = self.parameters.iter().any(|(key, value)| own(key) != Some(value));
+        others.then(|| json!(self.parameters))
+    }
+
     /// The same with another namespace in place of `shop`.
     pub(crate) fn moved(mut self, namespace: &str) -> Self {
         move_value(&mut self.input, namespace);
@@ -187,11 +196,6 @@ fn problem(case: &Case) -> Option<String> {
         let tiers: Vec<String> = tiers.iter().map(ToString::to_string).collect();
         let (act, tier, others) = (case.act, case.tier, tiers.join(", "));
         return Some(format!("cluster.yaml: the policy does not {act:?} in {tier}; it does in: {others}"));
-    }
-    let of_tier = policy.metadata.tier_parameters.get(&case.tier);
-    let parameter = |key: &str| of_tier.and_then(|of| of.get(key)).or_else(|| policy.metadata.parameters.get(key));
-    if let Some((key, _)) = case.parameters.iter().find(|(key, value)| parameter(key) != Some(*value)) {
-        return Some(format!("context.yaml: {key} is not the policy's own parameter in {}", case.tier));
     }
     if case.crd.is_some() && !case.custom {
         return Some("cluster.yaml: crd is for custom kinds, so say custom: true".to_owned());
