@@ -184,6 +184,14 @@ test_votes if {
 	}
 }
 
+test_votes_can_be_switched_off if {
+	replication.declines_vote({"never": {"a": true}}, {"text": "a"})
+	not replication.declines_vote({"never": {"a": false}}, {"text": "a"})
+	not replication.has_vote({"env": [{"name": "A", "value": "x"}]}, {"A": false})
+	replication.has_vote({"env": [{"name": "A", "value": "x"}]}, {"A": "x"})
+	replication.has_vote({}, {})
+}
+
 # --- strangers ---
 
 found_strangers(value) := [[stranger.entry.engine, stranger.hidden] |
@@ -195,6 +203,7 @@ test_strangers if {
 	found_strangers(set_of("postgres:16", {"envFrom": [{}]})) == [["postgres", true]]
 	found_strangers(set_of("postgres:16", {"args": ["-c", "hot_standby=on"]})) == []
 	found_strangers(set_of("spilo-16:3", {})) == []
+	found_strangers(set_of("postgres:16", {"command": ["/x/run"]})) == []
 	found_strangers(set_of("cassandra:5", {})) == []
 }
 
