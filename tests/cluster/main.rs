@@ -9,6 +9,7 @@
 
 mod apply;
 mod availability;
+mod catalogue;
 mod controlplane;
 mod facts;
 mod harness;
