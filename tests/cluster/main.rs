@@ -10,7 +10,9 @@
 mod apply;
 mod availability;
 mod catalogue;
+mod cases;
 mod controlplane;
+mod coverage;
 mod facts;
 mod harness;
 mod modes;
@@ -20,3 +22,4 @@ mod ratchet;
 mod rbac;
 mod registration;
 mod snapshot;
+mod storage;
