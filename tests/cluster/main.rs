@@ -9,8 +9,8 @@
 
 mod apply;
 mod availability;
-mod catalogue;
 mod cases;
+mod catalogue;
 mod controlplane;
 mod coverage;
 mod facts;
