@@ -7,7 +7,7 @@ use super::rewrite;
 use super::shared::SharedRules;
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::program::Program;
-use regorus::{CompiledPolicy, Engine};
+use regorus::{CompiledPolicy, Engine, Rc};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -48,10 +48,10 @@ pub struct Source {
 #[derive(Debug)]
 pub struct Modules {
     engine: Engine,
-    /// The same modules as the RVM's compiler gets them right.
-    pub(super) rewritten: Engine,
+    /// The same modules as the RVM's compiler gets them right, prepared once for the programs of all policies.
+    rewritten: CompiledPolicy,
     /// The rules whose values policies share, and the rewritten modules without them.
-    shared: Option<(Arc<SharedRules>, Engine)>,
+    shared: Option<(Arc<SharedRules>, CompiledPolicy)>,
     /// What every rule calls and reads.
     pub rules: Rules,
 }
@@ -98,8 +98,20 @@ impl Modules {
                 without_shared.add_policy(file.to_owned(), module).map_err(|e| prepare(e.to_string()))?;
             }
         }
-        let shared_rules = SharedRules::compile(&rewritten, &rules, shared)?;
-        let shared = shared_rules.map(|shared_rules| (Arc::new(shared_rules), without_shared));
+        // Preparing goes through all modules, so it is done once and not for each policy. The rule that it asks for is only
+        // what the engine would evaluate by itself; programs name their own.
+        let any: Rc<str> = rules.keys().next().map_or("data.nothing.here", String::as_str).into();
+        let prepared = |engine: &mut Engine| {
+            let compiled = engine.compile_with_entrypoint(&any);
+            compiled.map_err(|e| prepare(e.to_string().trim().to_owned()))
+        };
+        // also prepared as written: what the interpreter cannot use is not loaded
+        prepared(&mut engine)?;
+        let rewritten = prepared(&mut rewritten)?;
+        let shared = match SharedRules::compile(&rewritten, &rules, shared)? {
+            Some(shared) => Some((Arc::new(shared), prepared(&mut without_shared)?)),
+            None => None,
+        };
         Ok(Self { engine, rewritten, shared, rules })
     }
 
@@ -182,23 +194,17 @@ impl Unit {
             .map(|e| format!("{package}.{}", e.rule()))
             .filter(|r| modules.rules.contains_key(r))
             .collect();
-        let Some(first) = entries.first() else {
+        if entries.is_empty() {
             return Err(prepare(
                 "neither `violation` nor `patch`; a policy needs at least `violation contains …`".to_owned(),
             ));
-        };
-        let prepared = |engine: &Engine| {
-            let compiled = engine.clone().compile_with_entrypoint(&first.as_str().into());
-            compiled.map_err(|e| prepare(e.to_string().trim().to_owned()))
-        };
-        // also prepared as written: what the interpreter cannot use is not loaded
-        prepared(&modules.engine)?;
+        }
         let names: Vec<&str> = entries.iter().map(String::as_str).collect();
         let shared = modules.shared.as_ref().and_then(|(shared, without)| {
             let read = shared.read_by(&analysis::closure(&modules.rules, &names));
             (!read.is_empty()).then(|| (shared.clone(), read, without))
         });
-        let compiled = prepared(shared.as_ref().map_or(&modules.rewritten, |(_, _, without)| without))?;
+        let compiled = shared.as_ref().map_or(&modules.rewritten, |(_, _, without)| without).clone();
         let shared = shared.map(|(shared, read, _)| (shared, read));
         let program = match interpret {
             Some(reason) => Err(reason),
