@@ -108,7 +108,7 @@ fn only_administrators_lower_the_guard() {
         kubectl.run(&["label", "--overwrite", "namespace", &namespace, label], "").denied_by("mode-not-lowered");
     }
     kubectl.run(&["label", "--overwrite", "namespace", &namespace, "seawall.dev/tier=tier-0"], "").ok();
-    kubectl.run(&["label", "--overwrite", "namespace", &namespace, "team=payments"], "").ok().quiet();
+    kubectl.run(&["label", "--overwrite", "namespace", &namespace, "team=payments"], "").ok();
     let administrator = site.plane.kubectl_as("admin");
     administrator.run(&["label", "--overwrite", "namespace", &namespace, "seawall.dev/mode=audit"], "").ok();
 }

@@ -47,14 +47,14 @@ fn workload_policies() {
 }
 
 #[test]
-fn a_deployment_of_an_unknown_engine_with_a_claim_of_one_node() {
+fn a_replica_set_of_an_unknown_engine_with_a_claim_of_one_node() {
     let Some(site) = site() else { return };
     let namespace = site.namespace("enforce", "tier-1");
     let kubectl = site.plane.kubectl();
     kubectl.apply(&objects::claim("data", "standard").to_string(), &["-n", &namespace]).ok();
     // the claim is a fact that the policy looks up
     std::thread::sleep(std::time::Duration::from_secs(1));
-    let manifest = deployment("registry.test/store:3", "data").to_string();
+    let manifest = deployment("registry.test/store:3", "data").with("/kind", "ReplicaSet").to_string();
     kubectl.apply(&manifest, &["-n", &namespace]).warned_by("deployment-writes-claim-unknown-engine");
 }
 

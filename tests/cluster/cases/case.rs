@@ -186,8 +186,8 @@ fn problem(case: &Case) -> Option<String> {
     if let Some((key, _)) = case.parameters.iter().find(|(key, value)| parameter(key) != Some(*value)) {
         return Some(format!("context.yaml: {key} is not the policy's own parameter in {}", case.tier));
     }
-    if case.custom != case.crd.is_some() {
-        return Some("cluster.yaml: custom and crd go together".to_owned());
+    if case.crd.is_some() && !case.custom {
+        return Some("cluster.yaml: crd is for custom kinds, so say custom: true".to_owned());
     }
     if case.act == Act::Patch && case.patched.is_none() {
         return Some("expected.yaml: act is Patch and there is no `patched`".to_owned());

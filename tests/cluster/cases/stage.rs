@@ -37,11 +37,14 @@ fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
+fn namespace_object(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+}
+
 /// The objects of one case; taken away when dropped.
 pub(super) struct Stage<'p> {
     api: Api,
     kinds: &'p Kinds,
-    namespace: String,
     /// Paths of what was made, the oldest first.
     made: Vec<String>,
 }
@@ -49,18 +52,39 @@ pub(super) struct Stage<'p> {
 impl<'p> Stage<'p> {
     /// Makes the namespace and everything in the case's context.
     pub(super) fn set(plane: &ControlPlane, kinds: &'p Kinds, case: &Case, namespace: &str) -> Result<Self, String> {
-        let mut stage = Self { api: plane.api(USER), kinds, namespace: namespace.to_owned(), made: Vec::new() };
-        let is_namespace = |object: &Value| object["kind"] == "Namespace" && object["metadata"]["name"] == namespace;
-        if !is_namespace(&case.input) {
-            let given = case.context.iter().find(|object| is_namespace(object)).cloned();
-            let mut object = given
-                .unwrap_or_else(|| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}));
+        let mut stage = Self { api: plane.api(USER), kinds, made: Vec::new() };
+        let names = |object: &Value| object["kind"] == "Namespace" && object["metadata"]["name"] == namespace;
+        let within = |object: &Value| object["metadata"]["namespace"] == namespace;
+        if !names(&case.input) {
+            let given = case.context.iter().find(|object| names(object)).cloned();
+            let mut object = given.unwrap_or_else(|| namespace_object(namespace));
             object["metadata"]["labels"]["seawall.dev/mode"] = json!("enforce");
             object["metadata"]["labels"]["seawall.dev/tier"] = json!(case.tier);
             object["metadata"]["labels"]["seawall.dev/patch"] = json!(case.patch());
             stage.put(&object)?;
+        } else if case.context.iter().any(within) {
+            // a namespace that has something in it is there: applying it is an UPDATE
+            stage.put(&case.input)?;
         }
-        for object in case.context.iter().filter(|object| !is_namespace(object)) {
+        let is_namespace = |object: &Value| object["kind"] == "Namespace";
+        let mentioned = case.context.iter().filter_map(|object| object["metadata"]["namespace"].as_str());
+        let given: BTreeSet<&str> = case
+            .context
+            .iter()
+            .filter(|object| is_namespace(object))
+            .map(|object| text(object, "/metadata/name"))
+            .collect();
+        let missing: BTreeSet<&str> =
+            mentioned.filter(|n| !given.contains(n) && *n != namespace && *n != "default").collect();
+        for name in missing {
+            stage.put(&namespace_object(name))?;
+        }
+        let (namespaces, others): (Vec<&Value>, Vec<&Value>) = case
+            .context
+            .iter()
+            .filter(|object| !is_namespace(object))
+            .partition(|object| object["kind"] == "Namespace");
+        for object in namespaces.into_iter().chain(others) {
             stage.put(object)?;
         }
         Ok(stage)
@@ -113,8 +137,8 @@ impl<'p> Stage<'p> {
         }
         // nobody works off the finalizers
         let _ = self.api.merge(path, &json!({"metadata": {"finalizers": null}}));
-        if path == format!("/api/v1/namespaces/{}", self.namespace) {
-            let done = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace},
+        if let Some(name) = path.strip_prefix("/api/v1/namespaces/").filter(|rest| !rest.contains('/')) {
+            let done = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name},
                               "spec": {"finalizers": []}});
             let _ = self.api.put(&format!("{path}/finalize"), &done);
         }

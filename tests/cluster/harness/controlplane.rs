@@ -243,11 +243,11 @@ impl ControlPlane {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// What Seawall's webhooks found in requests to CREATE an object, as the audit log has it: in those of which `also` holds.
+    /// What Seawall's webhooks found in requests to write an object, as the audit log has it: in those of which `also` holds.
     pub(crate) fn audited(&self, resource: &str, name: &str, also: impl Fn(&Value) -> bool) -> Findings {
         let of = |event: &Value| {
             let object = &event["objectRef"];
-            event["verb"] == "create" && object["resource"] == resource && object["name"] == name && also(event)
+            object["resource"] == resource && object["name"] == name && also(event)
         };
         let findings = |event: Value| {
             let annotations = event["annotations"].as_object().cloned().unwrap_or_default();

@@ -81,7 +81,8 @@ pub(crate) fn headless_service(name: &str) -> Value {
 pub(crate) fn stateful_set(name: &str) -> Value {
     let labels = json!({"app": name});
     json!({
-        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": name, "labels": labels},
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {
+            "name": name, "labels": {"app": name, "seawall.dev/storage-approach": "csi-statefulset"}},
         "spec": {
             "serviceName": name, "replicas": 3, "selector": {"matchLabels": labels},
             "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
