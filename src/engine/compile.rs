@@ -7,7 +7,7 @@ use super::rewrite;
 use super::shared::SharedRules;
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::program::Program;
-use regorus::{CompiledPolicy, Engine, Rc};
+use regorus::{CompiledPolicy, Engine};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -100,17 +100,18 @@ impl Modules {
         }
         // Preparing goes through all modules, so it is done once and not for each policy. The rule that it asks for is only
         // what the engine would evaluate by itself; programs name their own.
-        let any: Rc<str> = rules.keys().next().map_or("data.nothing.here", String::as_str).into();
-        let prepared = |engine: &mut Engine| {
-            let compiled = engine.compile_with_entrypoint(&any);
+        let prepared = |engine: &mut Engine, any: Option<&String>| {
+            let any = any.ok_or_else(|| prepare("they have no rule".to_owned()))?;
+            let compiled = engine.compile_with_entrypoint(&any.as_str().into());
             compiled.map_err(|e| prepare(e.to_string().trim().to_owned()))
         };
         // also prepared as written: what the interpreter cannot use is not loaded
-        prepared(&mut engine)?;
-        let rewritten = prepared(&mut rewritten)?;
-        let shared = match SharedRules::compile(&rewritten, &rules, shared)? {
-            Some(shared) => Some((Arc::new(shared), prepared(&mut without_shared)?)),
-            None => None,
+        prepared(&mut engine, rules.keys().next())?;
+        let rewritten = prepared(&mut rewritten, rules.keys().next())?;
+        let outside = rules.keys().find(|rule| rule.rsplit_once('.').is_none_or(|(package, _)| package != shared));
+        let shared = match (SharedRules::compile(&rewritten, &rules, shared)?, outside) {
+            (Some(shared), Some(_)) => Some((Arc::new(shared), prepared(&mut without_shared, outside)?)),
+            _ => None,
         };
         Ok(Self { engine, rewritten, shared, rules })
     }
