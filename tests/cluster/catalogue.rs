@@ -1,100 +1,96 @@
-//! `seawall policy catalogue`: the embedded rules, a real cluster, and a ConfigMap that the API server takes.
+//! The class of the catalogue, given to claims that name none: the one patch that must be asked for, and the one whose loss
+//! nobody could repair, since the class of a claim template is immutable.
 
-use std::path::Path;
-use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::controlplane::ControlPlane;
+use crate::harness::controlplane::Options;
 use crate::harness::objects::{self, Manifest as _};
-use crate::harness::shared;
+use crate::harness::own;
+use crate::harness::process::eventually;
+use crate::harness::provisioner::Provisioner;
+use crate::harness::seawall::{self, Seawall};
 
-/// Code, standard output, standard error.
-fn catalogue(plane: &ControlPlane, user: &str, args: &[&str]) -> (i32, String, String) {
-    let output = Command::new(Path::new(env!("CARGO_BIN_EXE_seawall")))
-        .args(["policy", "catalogue"])
-        .args(args)
-        .env_clear()
-        .env("KUBECONFIG", plane.kubeconfig(user))
-        .current_dir(plane.dir())
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+const DRIVER: &str = "ebs.csi.aws.com";
+
+/// A class that belongs to the catalogue by its labels.
+fn supported(name: &str, profile: &str) -> Value {
+    let labels = json!({"seawall.dev/supported": "true", "seawall.dev/workload-profile": profile});
+    objects::storage_class(name).with("/metadata/labels", labels)
 }
 
-/// The names of the classes of a tier and profile that these tests made.
-fn names(document: &Value, tier: &str, profile: &str) -> Vec<String> {
-    let row = document["rows"].as_array().unwrap().iter().find(|row| row["tier"] == tier && row["profile"] == profile);
-    let classes = row.unwrap()["classes"].as_array().unwrap().iter();
-    let names = classes.map(|class| class["name"].as_str().unwrap().to_owned());
-    names.filter(|name| name.starts_with("catalogue-")).collect()
-}
-
+/// Given on CREATE, counted by the quota of that class, and put back in whatever way the file is applied again, also when another
+/// class would be the best by then.
 #[test]
-fn the_catalogue_of_a_cluster_is_what_its_labels_and_the_configuration_say() {
-    let Some(plane) = shared() else { return };
-    let labelled = |name: &str, labels: Value| {
-        let annotations = json!({"kubernetes.io/description": "three copies"});
-        objects::storage_class(name).with("/metadata/labels", labels).with("/metadata/annotations", annotations)
+fn a_class_is_given_counted_and_put_back() {
+    let Some(plane) = own(&Options { controllers: true, ..Options::default() }) else { return };
+    let kubectl = plane.kubectl();
+    let classes = objects::list(&[supported("oltp", "oltp"), supported("queue", "queue"), objects::csi_driver(DRIVER)]);
+    kubectl.apply(&classes, &[]).ok();
+    let config = json!({"defaults": {"tier": "tier-2", "mode": "enforce"},
+                        "policies": {"class-named": {"patch": ["tier-1"]}}});
+    let config = config.to_string();
+    let options = seawall::Options { config: &config, ..seawall::Options::default() };
+    let _seawall = Seawall::start(&plane, "seawall", &options).in_force(&plane);
+    let _provisioner = Provisioner::start(&plane, DRIVER);
+
+    let labels = [("seawall.dev/mode", "enforce"), ("seawall.dev/tier", "tier-1")];
+    let namespace = plane.namespace("catalogue", &labels);
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "disks"}, "spec": {"hard": {
+        "oltp.storageclass.storage.k8s.io/requests.storage": "25Gi",
+        "queue.storageclass.storage.k8s.io/requests.storage": "0"}}});
+    kubectl.apply(&quota.to_string(), &["-n", &namespace]).ok();
+    let used = |wanted: &str| {
+        kubectl.wait_for(wanted, &["-n", &namespace, "resourcequota", "disks"], |quota| {
+            quota["status"]["used"]["oltp.storageclass.storage.k8s.io/requests.storage"] == wanted
+        })
     };
-    let classes = [
-        labelled("catalogue-oltp", json!({"seawall.dev/supported": "true", "seawall.dev/workload-profile": "oltp"})),
-        labelled("catalogue-deletes", json!({"seawall.dev/supported": "true"})).with("/reclaimPolicy", "Delete"),
-        labelled("catalogue-nobody", json!({})),
-        labelled("catalogue-configured", json!({})),
-    ];
-    let kubectl = plane.kubectl_as("admin");
-    kubectl.apply(&objects::list(&classes), &[]).ok();
-    let config = "knowledge: {catalogue: {classes: {catalogue-configured: {tiers: [tier-1], rank: 1}, catalogue-coming: {tiers: [tier-1], rank: 200}}}}\n";
-    std::fs::write(plane.dir().join("catalogue-config"), config).unwrap();
-    let with_config = ["--config", "catalogue-config"];
+    used("0");
 
-    let (code, stdout, stderr) = catalogue(plane, "developer", &[&with_config[..], &["--format", "json"]].concat());
-    assert_eq!((code, stderr.as_str()), (0, ""));
-    let document: Value = serde_json::from_str(&stdout).unwrap();
-    assert!(document["serverVersion"].as_str().unwrap().starts_with("v1."), "{document}");
-    // what deletes is not for the upper tiers, what the platform put into a tier is for no other
-    let in_tier_1 = ["catalogue-configured", "catalogue-oltp", "catalogue-coming"];
-    assert_eq!(names(&document, "tier-1", "oltp"), in_tier_1);
-    assert_eq!(names(&document, "tier-2", "oltp"), ["catalogue-oltp", "catalogue-deletes"]);
-    assert_eq!(names(&document, "tier-2", "queue"), ["catalogue-deletes"]);
-    let (_, text, _) = catalogue(plane, "developer", &with_config);
-    assert!(text.contains("ebs.csi.aws.com, Retain, can be expanded, encrypted, by label\n"), "{text}");
-    assert!(
-        text.lines().any(|line| line.starts_with("catalogue-coming ") && line.contains("not in the cluster")),
-        "{text}"
+    let set = objects::stateful_set("db")
+        .with("/spec/podManagementPolicy", "Parallel")
+        .without("/spec/volumeClaimTemplates/0/spec/storageClassName");
+    let claim = objects::claim("extra", "").without("/spec/storageClassName").with(
+        "/metadata/labels",
+        json!({
+        "seawall.dev/workload-profile": "oltp"}),
     );
-    assert!(text.contains("  three copies\n") && !text.contains("catalogue-nobody"), "{text}");
+    kubectl.apply(&objects::headless_service("db").to_string(), &["-n", &namespace]).ok();
+    kubectl.apply(&claim.to_string(), &["-n", &namespace]).patched_by("class-named");
+    used("1Gi");
+    kubectl.apply(&set.to_string(), &["-n", &namespace]).patched_by("class-named");
+    // 1Gi, and two of three times 10Gi
+    used("21Gi");
+    eventually("the quota's refusal is told by an event", Duration::from_secs(30), || {
+        let events = kubectl.run(&["get", "events", "-n", &namespace, "-o", "jsonpath={.items[*].message}"], "");
+        events.stdout.contains("exceeded quota: disks").then_some(())
+    });
 
-    // the API server takes the ConfigMap, and takes it again without a change
-    let namespace = plane.namespace("portal", &[]);
-    let map = ["--format", "configmap", "-n", namespace.as_str()];
-    let print = || catalogue(plane, "developer", &[&with_config[..], &map].concat()).1;
-    kubectl.apply(&print(), &[]).ok().quiet();
-    let stored = kubectl.get(&["configmap", "seawall-catalogue", "-n", &namespace]);
-    let inside: Value = serde_json::from_str(stored["data"]["catalogue.json"].as_str().unwrap()).unwrap();
-    assert_eq!(names(&inside, "tier-1", "oltp"), in_tier_1);
-    assert!(stored["data"]["catalogue.txt"].as_str().unwrap().starts_with("Classes that a claim may use"));
-
-    // a snapshot gives the same, and who may not list classes is told so
-    let (code, _, stderr) = catalogue(plane, "nobody", &[]);
-    assert_eq!(code, 2);
-    assert!(
-        stderr.contains("no catalogue without storageclasses: could not be read (storageclasses.storage.k8s.io is"),
-        "{stderr}"
-    );
-    kubectl
-        .run(
-            &[
-                "delete",
-                "storageclass",
-                "catalogue-oltp",
-                "catalogue-deletes",
-                "catalogue-nobody",
-                "catalogue-configured",
-            ],
-            "",
-        )
-        .ok();
+    let class_of = |object: &str, pointer: &str| {
+        let object = kubectl.get(&["-n", &namespace, object]);
+        (object.pointer(pointer).cloned().unwrap_or_default(), object["metadata"]["generation"].clone())
+    };
+    let better = supported("a-better-one", "oltp").with("/metadata/labels/seawall.dev~1tier", "tier-1");
+    kubectl.apply(&better.to_string(), &[]).ok();
+    let ways = [&["diff"][..], &["apply"], &["apply", "--server-side", "--force-conflicts"], &["diff"], &["replace"]];
+    for (manifest, name, pointer, ways) in [
+        (&set, "statefulset/db", "/spec/volumeClaimTemplates/0/spec/storageClassName", &ways[..]),
+        // a bound claim cannot be replaced by a file that lacks its volume, with us or without
+        (&claim, "pvc/extra", "/spec/storageClassName", &ways[..4]),
+    ] {
+        let made = class_of(name, pointer);
+        assert_eq!(made.0, "oltp", "{name}");
+        for way in ways {
+            kubectl.run(&[*way, &["-n", &namespace, "-f", "-"]].concat(), &manifest.to_string()).ok();
+            assert_eq!(class_of(name, pointer), made, "{name}: {way:?}");
+        }
+    }
+    for ordinal in 0..3 {
+        // the quota leaves one out, any one
+        let claim = kubectl.run(&["get", "-n", &namespace, "-o", "json", "pvc", &format!("data-db-{ordinal}")], "");
+        if let Ok(claim) = serde_json::from_str::<Value>(&claim.stdout) {
+            assert_eq!(claim["spec"]["storageClassName"], "oltp");
+        }
+    }
 }
