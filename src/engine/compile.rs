@@ -83,16 +83,21 @@ impl Modules {
         let mut rewritten = Engine::new();
         rewritten.set_strict_builtin_errors(true);
         let mut without_shared = rewritten.clone();
+        let mut engine = rewritten.clone();
+        engine.set_gather_prints(true);
         for tree in trees.as_array().into_iter().flatten() {
             let text = |key: &str| tree.get("source").and_then(|s| s.get(key)?.as_str()).unwrap_or_default();
-            let file = text("file");
+            let (file, imports) = (text("file"), analysis::imports(tree));
             let tree = tree.get("ast").unwrap_or(&serde_json::Value::Null);
-            let module = rewrite::assignments(text("contents"), tree).map_err(|line| {
+            let module = rewrite::for_rvm(text("contents"), tree, &imports).map_err(|line| {
                 let problem = "an assignment is the whole body of a rule".to_owned();
                 let instead = "put the body in braces: `if { x := … }`".to_owned();
                 CompileError::Refused(vec![Refused { file: file.to_owned(), line, problem, instead }])
             });
-            let module = if file.ends_with("_test.rego") { text("contents").to_owned() } else { module? };
+            let is_test = file.ends_with("_test.rego");
+            let module = if is_test { text("contents").to_owned() } else { module? };
+            let written = rewrite::for_interpreter(text("contents"), tree, &imports);
+            engine.add_policy(file.to_owned(), written).map_err(|e| prepare(e.to_string()))?;
             let package = rewritten.add_policy(file.to_owned(), module.clone()).map_err(|e| prepare(e.to_string()))?;
             if package != shared {
                 without_shared.add_policy(file.to_owned(), module).map_err(|e| prepare(e.to_string()))?;
