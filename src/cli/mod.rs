@@ -3,6 +3,7 @@
 mod check;
 mod cluster;
 mod policies;
+mod policy;
 mod serve;
 mod snapshot;
 mod webhook_config;
@@ -27,6 +28,8 @@ enum Command {
     WebhookConfig(Box<webhook_config::WebhookConfigArgs>),
     /// Judge manifests as the API server would have them judged
     Check(Box<check::CheckArgs>),
+    /// Look at policies and at what they make of a cluster
+    Policy(policy::PolicyCommand),
     /// Write down what policies ask of a cluster, for check --snapshot
     Snapshot(Box<snapshot::SnapshotArgs>),
 }
@@ -39,6 +42,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::WebhookConfig(args) => webhook_config::run(*args),
         Command::Check(args) => check::run(*args),
+        Command::Policy(command) => policy::run(command),
         Command::Snapshot(args) => snapshot::run(*args),
     };
     match result {

@@ -1,5 +1,6 @@
 //! What a front end found, as one type; each format is a file beside this one.
 
+pub mod catalogue;
 mod diff;
 pub mod index;
 pub mod json;

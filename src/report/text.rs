@@ -171,6 +171,6 @@ fn name(resource: &ResourceId) -> String {
 }
 
 /// What came from a manifest must neither break lines nor drive the terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

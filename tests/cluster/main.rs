@@ -18,6 +18,7 @@ mod harness;
 mod modes;
 mod patches;
 mod policies;
+mod policy_catalogue;
 mod ratchet;
 mod rbac;
 mod registration;
