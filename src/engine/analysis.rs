@@ -122,7 +122,7 @@ impl<'t> Module<'t> {
         let tree = printed.get("ast")?;
         let file = printed.get("source")?.get("file")?.as_str()?.to_owned();
         let path = |node: &Json| Some(chain(node)?.constant()?.join("."));
-        let package = format!("data.{}", path(tree.get("package")?.get("refr")?)?);
+        let package = package(tree)?;
         let contents = printed.get("source")?.get("contents")?.as_str()?;
         let mut imports = BTreeMap::new();
         for import in tree.get("imports").and_then(Json::as_array).into_iter().flatten() {
@@ -134,6 +134,11 @@ impl<'t> Module<'t> {
         let own = rules.into_iter().flatten().filter_map(|rule| Some(head_chain(rule)?.root.to_owned())).collect();
         Some(Self { file, package, tree, imports, own })
     }
+}
+
+/// The full package of a module, as `data.seawall.lib.x`.
+pub(super) fn package(tree: &Json) -> Option<String> {
+    Some(format!("data.{}", chain(tree.get("package")?.get("refr")?)?.constant()?.join(".")))
 }
 
 /// The source text of a span.

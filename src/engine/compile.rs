@@ -1,5 +1,8 @@
 //! Makes programs from Rego: all modules are parsed together, then each policy gets a small program of its own, so that
 //! one policy's error, limit or panic is its own.
+//!
+//! Preparing a program takes the engine time for every module that it is given, so a policy is prepared with the modules
+//! that it needs: the time to load a set grows with the number of its policies, not with its square.
 
 use super::analysis::{self, Refused, Rules};
 use super::builtins::{self, short};
@@ -8,6 +11,7 @@ use super::shared::SharedRules;
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::program::Program;
 use regorus::{CompiledPolicy, Engine};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -48,10 +52,14 @@ pub struct Source {
 #[derive(Debug)]
 pub struct Modules {
     engine: Engine,
-    /// The same modules as the RVM's compiler gets them right.
-    pub(super) rewritten: Engine,
-    /// The rules whose values policies share, and the rewritten modules without them.
-    shared: Option<(Arc<SharedRules>, Engine)>,
+    /// The engine can prepare all of them; if not, each policy is told whether it is to blame.
+    sound: bool,
+    /// The same modules as the RVM's compiler gets them right, by package.
+    rewritten: BTreeMap<String, Vec<Source>>,
+    /// The packages that the rules of a package refer to.
+    uses: BTreeMap<String, BTreeSet<String>>,
+    /// The rules whose values policies share.
+    shared: Option<Arc<SharedRules>>,
     /// What every rule calls and reads.
     pub rules: Rules,
 }
@@ -80,27 +88,49 @@ impl Modules {
         if !refused.is_empty() {
             return Err(CompileError::Refused(refused));
         }
-        let mut rewritten = Engine::new();
-        rewritten.set_strict_builtin_errors(true);
-        let mut without_shared = rewritten.clone();
+        let mut rewritten: BTreeMap<String, Vec<Source>> = BTreeMap::new();
         for tree in trees.as_array().into_iter().flatten() {
             let text = |key: &str| tree.get("source").and_then(|s| s.get(key)?.as_str()).unwrap_or_default();
             let file = text("file");
+            if file.ends_with("_test.rego") {
+                continue;
+            }
             let tree = tree.get("ast").unwrap_or(&serde_json::Value::Null);
             let module = rewrite::assignments(text("contents"), tree).map_err(|line| {
                 let problem = "an assignment is the whole body of a rule".to_owned();
                 let instead = "put the body in braces: `if { x := … }`".to_owned();
                 CompileError::Refused(vec![Refused { file: file.to_owned(), line, problem, instead }])
-            });
-            let module = if file.ends_with("_test.rego") { text("contents").to_owned() } else { module? };
-            let package = rewritten.add_policy(file.to_owned(), module.clone()).map_err(|e| prepare(e.to_string()))?;
-            if package != shared {
-                without_shared.add_policy(file.to_owned(), module).map_err(|e| prepare(e.to_string()))?;
+            })?;
+            let package = analysis::package(tree).unwrap_or_default();
+            rewritten.entry(package).or_default().push(Source { file: file.to_owned(), text: module });
+        }
+        let uses = uses(&rules, rewritten.keys());
+        let sound =
+            rules.keys().next().is_none_or(|rule| engine.clone().compile_with_entrypoint(&rule.as_str().into()).is_ok());
+        let mut modules = Self { engine, sound, rewritten, uses, shared: None, rules };
+        let shared_rules = SharedRules::compile(&modules.rewritten_for(shared, "")?, &modules.rules, shared)?;
+        modules.shared = shared_rules.map(Arc::new);
+        Ok(modules)
+    }
+
+    /// An engine with the rewritten modules of a package and of all that it leads to, but for those behind one package.
+    pub(super) fn rewritten_for(&self, package: &str, without: &str) -> Result<Engine, CompileError> {
+        let mut found: BTreeSet<&str> = BTreeSet::new();
+        let mut todo = vec![package];
+        while let Some(package) = todo.pop() {
+            if package != without && found.insert(package) {
+                todo.extend(self.uses.get(package).into_iter().flatten().map(String::as_str));
             }
         }
-        let shared_rules = SharedRules::compile(&rewritten, &rules, shared)?;
-        let shared = shared_rules.map(|shared_rules| (Arc::new(shared_rules), without_shared));
-        Ok(Self { engine, rewritten, shared, rules })
+        let mut engine = Engine::new();
+        engine.set_strict_builtin_errors(true);
+        for source in found.iter().filter_map(|package| self.rewritten.get(*package)).flatten() {
+            engine.add_policy(source.file.clone(), source.text.clone()).map_err(|e| CompileError::Prepare {
+                package: package.to_owned(),
+                problem: e.to_string(),
+            })?;
+        }
+        Ok(engine)
     }
 
     /// An engine with these modules and no data.
@@ -108,6 +138,23 @@ impl Modules {
     pub(super) fn engine(&self) -> Engine {
         self.engine.clone()
     }
+}
+
+/// The packages that the rules of each package refer to.
+fn uses<'p>(
+    rules: &Rules,
+    packages: impl Iterator<Item = &'p String> + Clone,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let of = |rule: &str| {
+        let mut parents = rule.match_indices('.').map(|(at, _)| rule.get(..at).unwrap_or_default()).rev();
+        parents.find_map(|parent| packages.clone().find(|package| *package == parent)).cloned()
+    };
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, rule) in rules {
+        let Some(package) = of(name) else { continue };
+        uses.entry(package).or_default().extend(rule.refers.iter().filter_map(|other| of(other)));
+    }
+    uses
 }
 
 /// Syntax trees nest deeper than serde_json reads by default; the parser of the engine itself bounds expressions to 32
@@ -187,19 +234,21 @@ impl Unit {
                 "neither `violation` nor `patch`; a policy needs at least `violation contains …`".to_owned(),
             ));
         };
-        let prepared = |engine: &Engine| {
-            let compiled = engine.clone().compile_with_entrypoint(&first.as_str().into());
+        let prepared = |mut engine: Engine| {
+            let compiled = engine.compile_with_entrypoint(&first.as_str().into());
             compiled.map_err(|e| prepare(e.to_string().trim().to_owned()))
         };
         // also prepared as written: what the interpreter cannot use is not loaded
-        prepared(&modules.engine)?;
+        if !modules.sound {
+            prepared(modules.engine())?;
+        }
         let names: Vec<&str> = entries.iter().map(String::as_str).collect();
-        let shared = modules.shared.as_ref().and_then(|(shared, without)| {
+        let shared = modules.shared.as_ref().and_then(|shared| {
             let read = shared.read_by(&analysis::closure(&modules.rules, &names));
-            (!read.is_empty()).then(|| (shared.clone(), read, without))
+            (!read.is_empty()).then(|| (shared.clone(), read))
         });
-        let compiled = prepared(shared.as_ref().map_or(&modules.rewritten, |(_, _, without)| without))?;
-        let shared = shared.map(|(shared, read, _)| (shared, read));
+        let without = shared.as_ref().map_or("", |(shared, _)| shared.package.as_str());
+        let compiled = prepared(modules.rewritten_for(package, without)?)?;
         let program = match interpret {
             Some(reason) => Err(reason),
             None => program(&compiled, &names),
