@@ -9,7 +9,9 @@
 
 mod apply;
 mod availability;
+mod cases;
 mod controlplane;
+mod coverage;
 mod facts;
 mod harness;
 mod modes;
@@ -19,3 +21,4 @@ mod ratchet;
 mod rbac;
 mod registration;
 mod snapshot;
+mod storage;

@@ -72,6 +72,22 @@ running(image) := {"request": {"object": {
 	"spec": {"template": {"spec": {"containers": [{"name": "a", "image": image}]}}},
 }}}
 
+writer(api, kind) := {"apiVersion": api, "kind": kind, "spec": {"template": {"spec": {
+	"containers": [{"name": "web", "volumeMounts": [{"name": "data", "mountPath": "/x"}]}],
+	"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "x"}}],
+}}}}
+
+test_chooses_writers if {
+	approach.chooses(writer("apps/v1", "Deployment")) with input as {"request": {"object": null}}
+	every value in [
+		writer("apps/v1", "ReplicaSet"),
+		writer("apps/v1", "DaemonSet"),
+		writer("apps.example.com/v1", "Deployment"),
+	] {
+		not approach.chooses(value) with input as {"request": {"object": null}}
+	}
+}
+
 test_runs_database if {
 	approach.runs_database with input as running("postgres:16")
 	every image in ["redis:7", "acme/postgres-thing:1", "acme/store:1"] {

@@ -134,7 +134,6 @@ members(value, entry) := max([workload.replicas(value), listed_members(entry)])
 # listed_members counts the members that the longest list in a setting names; 0 without one.
 listed_members(entry) := max(array.concat([0], [number |
 	settings := fields.dict(entry.facts, ["members"])
-	count(settings) > 0
 	some list in array.concat(env_lists(entry.container, settings), flag_lists(entry.container, settings))
 	number := count(names_in(list))
 ]))
@@ -158,7 +157,6 @@ flag_lists(container, settings) := array.concat(joined, apart) if {
 	]
 	apart := [list |
 		some index, list in words
-		index > 0
 		settings[words[index - 1]] == true
 	]
 }
@@ -194,12 +192,9 @@ has_vote(container, roles) if {
 }
 
 # is_joined: of an engine that also runs alone, only members of a cluster vote.
-is_joined(entry, rule, seen) if {
-	rule.replicated == true
-	count(signs(entry.facts, seen)) > 0
-}
-
 is_joined(_, rule, _) if not fields.field(rule, ["replicated"], false) == true
+
+is_joined(entry, _, seen) if count(signs(entry.facts, seen)) > 0
 
 declines_vote(rule, seen) if {
 	some word, on in fields.dict(rule, ["never"])
@@ -219,7 +214,6 @@ strangers(value) := [stranger |
 		some template in workload.claim_templates(value)
 		not labels.data_kind(template.template) in {"cache", "scratch", "readonly"}
 	}
-	count(lasting) > 0
 	some entry in subject.engines
 	entry.sure
 	is_single(entry)
@@ -253,14 +247,13 @@ lacking(value, copies) := [finding |
 	not workload.data_kind(value) in {"cache", "scratch", "readonly"}
 	count(workload.controllers(value)) == 0
 	single := single_copies(value)
-	count(single) > 0
-	seen := evidence(value)
 	some owner in owners(value)
 	templates := [template |
 		some template in single
 		template.name in owner.volumes
 	]
 	template := templates[0]
+	seen := evidence(value)
 	number := members(value, owner.entry)
 	shown := signs(owner.entry.facts, seen)
 	some reason in reasons(value, owner.entry, shown, number, copies)
@@ -276,7 +269,6 @@ lacking(value, copies) := [finding |
 
 # single_copies: the claim templates whose volumes exist once, in one place.
 single_copies(value) := [template |
-	count(workload.claim_templates(value)) > 0
 	workload.replicas(value) > 0
 	some template in storage.of(value)
 	template.facts.replicated == false
@@ -340,10 +332,7 @@ is_proven(entry, reason, shown) if {
 	not may_have_joined(entry, shown)
 }
 
-is_proven(entry, reason, _) if {
-	reason == "unseen"
-	is_single(entry)
-}
+is_proven(entry, _, _) if is_single(entry)
 
 is_known(entry, template) if {
 	entry.sure
@@ -386,13 +375,10 @@ verdict(value, finding, copies) := {
 
 reason_text(finding, replicas, copies) := text if {
 	finding.reason == "few"
-	text := sprintf("and the set has replicas: %s: the tier wants %v copies of the data", [replicas, copies])
+	text := sprintf("and the set has replicas: %s, where the tier wants %v copies", [replicas, copies])
 } else := sprintf("and nothing shows that the %s replicas replicate: each row may exist in one place only", [replicas])
 
-wanted_text(better, way, copies) := concat(", or ", [part |
-	some part in [classes_text(better), members_text(way, copies)]
-	part != ""
-])
+wanted_text(better, way, copies) := concat(", or ", [classes_text(better), members_text(way, copies)])
 
 classes_text(better) := sprintf("a class whose volumes exist more than once (%s)", [concat(", ", better)]) if {
 	count(better) > 0

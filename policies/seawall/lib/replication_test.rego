@@ -82,7 +82,7 @@ test_no_signs if {
 }
 
 test_signs_can_be_switched_off if {
-	facts := {"replication": {"env": {"A": false, "B": "set"}, "words": false, "images": {"c": false}}}
+	facts := {"replication": {"env": {"A": false, "B": "set"}, "words": {"a": false}, "images": {"c": false}}}
 	replication.signs(facts, {"names": {"A1"}, "text": "a", "images": "c"}) == set()
 	replication.signs(facts, {"names": {"B1"}, "text": "a", "images": "c"}) == {"set"}
 	replication.signs({"replication": false}, {"names": {"B1"}, "text": "a", "images": "c"}) == set()
@@ -148,6 +148,7 @@ test_members if {
 	members(set_of("etcd:3", {"args": ["--initial-cluster=$(PEERS)"]})) == 3
 	members(set_of("etcd:3", {"args": ["--initial-cluster-state=a,b,c,d"]})) == 3
 	members(set_of("etcd:3", {"args": ["--initial-cluster"]})) == 3
+	members(set_of("etcd:3", {"args": ["--other", "a,b,c,d"]})) == 3
 	members(set_of("zookeeper:3", env("ZOO_SERVERS", "a:1:2 b:1:2, c:1:2,d:1:2 e:1:2:observer"))) == 4
 	members(set_of("mongo:7", env("ZOO_SERVERS", "a,b,c,d"))) == 3
 	members(set_of("zookeeper:3", {"env": [{"name": "ZOO_SERVERS"}, {"name": "X", "value": "a,b,c,d"}]})) == 3
@@ -183,6 +184,14 @@ test_votes if {
 	}
 }
 
+test_votes_can_be_switched_off if {
+	replication.declines_vote({"never": {"a": true}}, {"text": "a"})
+	not replication.declines_vote({"never": {"a": false}}, {"text": "a"})
+	not replication.has_vote({"env": [{"name": "A", "value": "x"}]}, {"A": false})
+	replication.has_vote({"env": [{"name": "A", "value": "x"}]}, {"A": "x"})
+	replication.has_vote({}, {})
+}
+
 # --- strangers ---
 
 found_strangers(value) := [[stranger.entry.engine, stranger.hidden] |
@@ -194,6 +203,7 @@ test_strangers if {
 	found_strangers(set_of("postgres:16", {"envFrom": [{}]})) == [["postgres", true]]
 	found_strangers(set_of("postgres:16", {"args": ["-c", "hot_standby=on"]})) == []
 	found_strangers(set_of("spilo-16:3", {})) == []
+	found_strangers(set_of("postgres:16", {"command": ["/x/run"]})) == []
 	found_strangers(set_of("cassandra:5", {})) == []
 }
 

@@ -2,7 +2,8 @@
 # title: What many policies ask of the object under review
 # description: >-
 #   Rules, not functions: their values are computed once for each object under review and shared by all policies.
-#   A policy reads them instead of calling the function again. They depend on input.request.object alone.
+#   A policy reads them instead of calling the function again. They depend on input.request and data alone, never on
+#   parameters or tier. A policy that reads one declares the context that it needs.
 package seawall.lib.subject
 
 import data.seawall.lib.engines as recognition

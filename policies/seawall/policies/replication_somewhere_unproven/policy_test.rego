@@ -42,7 +42,7 @@ found(reason, fix) := {
 	"key": "data/the workload",
 }
 
-few := "and the set has replicas: 1: the tier wants 3 copies of the data"
+few := "and the set has replicas: 1, where the tier wants 3 copies"
 
 test_few_members if {
 	create := review(set_of(1, "acme/store:3"), "CREATE", 3)
