@@ -1,10 +1,7 @@
 //! Makes programs from Rego: all modules are parsed together, then each policy gets a small program of its own, so that
 //! one policy's error, limit or panic is its own.
-//!
-//! Preparing a program takes the engine time for every module that it is given, so a policy is prepared with the modules
-//! that it needs: the time to load a set grows with the number of its policies, not with its square.
 
-use super::analysis::{self, Refused, Rules};
+use super::analysis::{self, Refused, Rule, Rules};
 use super::builtins::{self, short};
 use super::rewrite;
 use super::shared::SharedRules;
@@ -52,16 +49,20 @@ pub struct Source {
 #[derive(Debug)]
 pub struct Modules {
     engine: Engine,
-    /// The engine can prepare all of them; if not, each policy is told whether it is to blame.
-    sound: bool,
-    /// The same modules as the RVM's compiler gets them right, by package.
-    rewritten: BTreeMap<String, Vec<Source>>,
-    /// The packages that the rules of a package refer to.
-    uses: BTreeMap<String, BTreeSet<String>>,
+    /// The modules of each package.
+    texts: BTreeMap<String, Vec<Text>>,
     /// The rules whose values policies share.
     shared: Option<Arc<SharedRules>>,
     /// What every rule calls and reads.
     pub rules: Rules,
+}
+
+/// A module as the engines get it right.
+#[derive(Debug)]
+struct Text {
+    file: String,
+    for_interpreter: String,
+    for_rvm: String,
 }
 
 impl Modules {
@@ -88,47 +89,54 @@ impl Modules {
         if !refused.is_empty() {
             return Err(CompileError::Refused(refused));
         }
-        let mut rewritten: BTreeMap<String, Vec<Source>> = BTreeMap::new();
+        let mut engine = Engine::new();
+        engine.set_strict_builtin_errors(true);
+        engine.set_gather_prints(true);
+        let mut texts: BTreeMap<String, Vec<Text>> = BTreeMap::new();
         for tree in trees.as_array().into_iter().flatten() {
             let text = |key: &str| tree.get("source").and_then(|s| s.get(key)?.as_str()).unwrap_or_default();
-            let file = text("file");
-            if file.ends_with("_test.rego") {
-                continue;
-            }
+            let (file, imports) = (text("file"), analysis::imports(tree));
             let tree = tree.get("ast").unwrap_or(&serde_json::Value::Null);
-            let module = rewrite::assignments(text("contents"), tree).map_err(|line| {
+            let module = rewrite::for_rvm(text("contents"), tree, &imports).map_err(|line| {
                 let problem = "an assignment is the whole body of a rule".to_owned();
                 let instead = "put the body in braces: `if { x := … }`".to_owned();
                 CompileError::Refused(vec![Refused { file: file.to_owned(), line, problem, instead }])
-            })?;
-            let package = analysis::package(tree).unwrap_or_default();
-            rewritten.entry(package).or_default().push(Source { file: file.to_owned(), text: module });
+            });
+            let for_interpreter = rewrite::for_interpreter(text("contents"), tree, &imports);
+            let package =
+                engine.add_policy(file.to_owned(), for_interpreter.clone()).map_err(|e| prepare(e.to_string()))?;
+            if !file.ends_with("_test.rego") {
+                let file = file.to_owned();
+                texts.entry(package).or_default().push(Text { file, for_interpreter, for_rvm: module? });
+            }
         }
-        let uses = uses(&rules, rewritten.keys());
-        let sound =
-            rules.keys().next().is_none_or(|rule| engine.clone().compile_with_entrypoint(&rule.as_str().into()).is_ok());
-        let mut modules = Self { engine, sound, rewritten, uses, shared: None, rules };
-        let shared_rules = SharedRules::compile(&modules.rewritten_for(shared, "")?, &modules.rules, shared)?;
-        modules.shared = shared_rules.map(Arc::new);
+        if let Some(any) = rules.keys().next() {
+            // what policies do not use must be usable as well
+            let all = engine.clone().compile_with_entrypoint(&any.as_str().into());
+            all.map_err(|e| prepare(e.to_string().trim().to_owned()))?;
+        }
+        let mut modules = Self { engine, texts, shared: None, rules };
+        modules.shared = SharedRules::compile(&modules, shared)?.map(Arc::new);
         Ok(modules)
     }
 
-    /// An engine with the rewritten modules of a package and of all that it leads to, but for those behind one package.
-    pub(super) fn rewritten_for(&self, package: &str, without: &str) -> Result<Engine, CompileError> {
-        let mut found: BTreeSet<&str> = BTreeSet::new();
-        let mut todo = vec![package];
-        while let Some(package) = todo.pop() {
-            if package != without && found.insert(package) {
-                todo.extend(self.uses.get(package).into_iter().flatten().map(String::as_str));
-            }
-        }
+    /// An engine with only the modules that these rules lead to, for one of the engines. The engine analyses all modules that
+    /// it has for each entry point, so a policy set would load in quadratic time.
+    pub(super) fn part(&self, kind: EngineKind, of: &Rule, without: Option<&str>) -> Result<Engine, String> {
+        let packages: BTreeSet<&str> = of
+            .refers
+            .iter()
+            .filter_map(|name| Some(name.rsplit_once('.')?.0))
+            .filter(|p| Some(*p) != without)
+            .collect();
         let mut engine = Engine::new();
         engine.set_strict_builtin_errors(true);
-        for source in found.iter().filter_map(|package| self.rewritten.get(*package)).flatten() {
-            engine.add_policy(source.file.clone(), source.text.clone()).map_err(|e| CompileError::Prepare {
-                package: package.to_owned(),
-                problem: e.to_string(),
-            })?;
+        for text in packages.into_iter().filter_map(|package| self.texts.get(package)).flatten() {
+            let module = match kind {
+                EngineKind::Rvm => text.for_rvm.clone(),
+                EngineKind::Interpreter => text.for_interpreter.clone(),
+            };
+            engine.add_policy(text.file.clone(), module).map_err(|e| builtins::short(&e.to_string()))?;
         }
         Ok(engine)
     }
@@ -138,23 +146,6 @@ impl Modules {
     pub(super) fn engine(&self) -> Engine {
         self.engine.clone()
     }
-}
-
-/// The packages that the rules of each package refer to.
-fn uses<'p>(
-    rules: &Rules,
-    packages: impl Iterator<Item = &'p String> + Clone,
-) -> BTreeMap<String, BTreeSet<String>> {
-    let of = |rule: &str| {
-        let mut parents = rule.match_indices('.').map(|(at, _)| rule.get(..at).unwrap_or_default()).rev();
-        parents.find_map(|parent| packages.clone().find(|package| *package == parent)).cloned()
-    };
-    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (name, rule) in rules {
-        let Some(package) = of(name) else { continue };
-        uses.entry(package).or_default().extend(rule.refers.iter().filter_map(|other| of(other)));
-    }
-    uses
 }
 
 /// Syntax trees nest deeper than serde_json reads by default; the parser of the engine itself bounds expressions to 32
@@ -234,21 +225,19 @@ impl Unit {
                 "neither `violation` nor `patch`; a policy needs at least `violation contains …`".to_owned(),
             ));
         };
-        let prepared = |mut engine: Engine| {
+        let names: Vec<&str> = entries.iter().map(String::as_str).collect();
+        let mut closure = analysis::closure(&modules.rules, &names);
+        closure.refers.extend(entries.iter().cloned());
+        let prepared = |kind, without| {
+            let mut engine = modules.part(kind, &closure, without).map_err(prepare)?;
             let compiled = engine.compile_with_entrypoint(&first.as_str().into());
             compiled.map_err(|e| prepare(e.to_string().trim().to_owned()))
         };
-        // also prepared as written: what the interpreter cannot use is not loaded
-        if !modules.sound {
-            prepared(modules.engine())?;
-        }
-        let names: Vec<&str> = entries.iter().map(String::as_str).collect();
-        let shared = modules.shared.as_ref().and_then(|shared| {
-            let read = shared.read_by(&analysis::closure(&modules.rules, &names));
-            (!read.is_empty()).then(|| (shared.clone(), read))
-        });
-        let without = shared.as_ref().map_or("", |(shared, _)| shared.package.as_str());
-        let compiled = prepared(modules.rewritten_for(package, without)?)?;
+        // also prepared for the interpreter: what it cannot use is not loaded
+        prepared(EngineKind::Interpreter, None)?;
+        let shared = modules.shared.as_ref().map(|shared| (shared.clone(), shared.read_by(&closure)));
+        let shared = shared.filter(|(_, read)| !read.is_empty());
+        let compiled = prepared(EngineKind::Rvm, shared.as_ref().map(|(shared, _)| shared.package.as_str()))?;
         let program = match interpret {
             Some(reason) => Err(reason),
             None => program(&compiled, &names),

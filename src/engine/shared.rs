@@ -5,13 +5,13 @@
 //! in `data`, where they are put before it runs. The interpreter knows nothing of this and computes the rules as written,
 //! so that comparing the engines also tests the sharing.
 
-use super::analysis::{Rule, Rules};
-use super::compile::{self, CompileError};
+use super::analysis::Rule;
+use super::compile::{self, CompileError, EngineKind, Modules};
 use super::evaluate::{Data, EvaluationError};
 use super::value;
 use super::{analysis, builtins};
 use regorus::rvm::program::Program;
-use regorus::{CompiledPolicy, Engine, Value};
+use regorus::{CompiledPolicy, Value};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +40,8 @@ impl SharedRules {
     ///
     /// # Errors
     /// When they depend on the policy that asks, or the RVM cannot compile them.
-    pub(super) fn compile(engine: &Engine, rules: &Rules, package: &str) -> Result<Option<Self>, CompileError> {
+    pub(super) fn compile(modules: &Modules, package: &str) -> Result<Option<Self>, CompileError> {
+        let rules = &modules.rules;
         let inside = |name: &str| name.strip_prefix(package).and_then(|rest| rest.strip_prefix('.')).map(str::to_owned);
         let names: Vec<String> = rules.keys().filter_map(|name| inside(name)).collect();
         let full: Vec<&str> = rules.keys().filter(|name| inside(name).is_some()).map(String::as_str).collect();
@@ -54,7 +55,10 @@ impl SharedRules {
                     .to_owned(),
             ));
         }
-        let compiled = engine.clone().compile_with_entrypoint(&(*first).into());
+        let mut all = read;
+        all.refers.extend(full.iter().map(|name| (*name).to_owned()));
+        let mut engine = modules.part(EngineKind::Rvm, &all, None).map_err(problem)?;
+        let compiled = engine.compile_with_entrypoint(&(*first).into());
         let compiled = compiled.map_err(|e| problem(builtins::short(&e.to_string())))?;
         let program = compile::program(&compiled, &full).map_err(problem)?;
         Ok(Some(Self { id: compile::next_id(), package: package.to_owned(), compiled: (program, compiled), names }))

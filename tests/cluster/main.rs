@@ -10,6 +10,7 @@
 mod apply;
 mod availability;
 mod cases;
+mod catalogue;
 mod controlplane;
 mod coverage;
 mod facts;

@@ -7,6 +7,13 @@
 package seawall.lib.subject
 
 import data.seawall.lib.engines as recognition
+import data.seawall.lib.replication
 
 # engines that the Pod template runs: see found in lib/engines.
 engines := recognition.found(input.request.object)
+
+# strangers are databases whose replicas show no sign of replication: see strangers in lib/replication.
+strangers := replication.strangers(input.request.object)
+
+# evidence is where signs of replication are looked for: see evidence in lib/replication.
+evidence := replication.evidence(input.request.object)

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use ::seawall::policy::mode::{PatchSetting, Tier};
 
@@ -86,9 +86,25 @@ impl Case {
         if would_be_patched { PatchSetting::Disabled } else { PatchSetting::Enabled }
     }
 
+    /// What the configuration must say for the parameters of the context, where these are not the policy's own.
+    pub(crate) fn configured(&self) -> Option<Value> {
+        let metadata = &policies().get(&self.policy)?.metadata;
+        let of_tier = metadata.tier_parameters.get(&self.tier);
+        let own = |key: &str| of_tier.and_then(|of| of.get(key)).or_else(|| metadata.parameters.get(key));
+        let others = self.parameters.iter().any(|(key, value)| own(key) != Some(value));
+        others.then(|| json!(self.parameters))
+    }
+
     /// The same with another namespace in place of `shop`.
     pub(crate) fn moved(mut self, namespace: &str) -> Self {
         move_value(&mut self.input, namespace);
+        // a Namespace is judged by its own label, where it has one
+        let tier = json!(self.tier);
+        let is_namespace = self.input["kind"] == "Namespace";
+        let label = self.input.pointer_mut("/metadata/labels/seawall.dev~1tier").filter(|_| is_namespace);
+        if let Some(label) = label {
+            *label = tier;
+        }
         self.context.iter_mut().chain(&mut self.patched).for_each(|object| move_value(object, namespace));
         self.messages.iter_mut().for_each(|message| *message = move_text(message, namespace));
         self
@@ -181,11 +197,6 @@ fn problem(case: &Case) -> Option<String> {
         let (act, tier, others) = (case.act, case.tier, tiers.join(", "));
         return Some(format!("cluster.yaml: the policy does not {act:?} in {tier}; it does in: {others}"));
     }
-    let of_tier = policy.metadata.tier_parameters.get(&case.tier);
-    let parameter = |key: &str| of_tier.and_then(|of| of.get(key)).or_else(|| policy.metadata.parameters.get(key));
-    if let Some((key, _)) = case.parameters.iter().find(|(key, value)| parameter(key) != Some(*value)) {
-        return Some(format!("context.yaml: {key} is not the policy's own parameter in {}", case.tier));
-    }
     if case.crd.is_some() && !case.custom {
         return Some("cluster.yaml: crd is for custom kinds, so say custom: true".to_owned());
     }
@@ -226,9 +237,9 @@ fn the_namespace_is_replaced_as_a_word() {
     assert_eq!(moved("shop"), "shop-7");
     assert_eq!(moved("claim shop/data of db.shop.svc, shop."), "claim shop-7/data of db.shop-7.svc, shop-7.");
     assert_eq!(moved("web-shop shop-web workshop Shop"), "web-shop shop-web workshop Shop");
-    let mut object = serde_json::json!({"metadata": {"namespace": "shop"}, "spec": [{"shop": "x"}]});
+    let mut object = json!({"metadata": {"namespace": "shop"}, "spec": [{"shop": "x"}]});
     move_value(&mut object, "s");
-    assert_eq!(object, serde_json::json!({"metadata": {"namespace": "s"}, "spec": [{"shop": "x"}]}));
+    assert_eq!(object, json!({"metadata": {"namespace": "s"}, "spec": [{"shop": "x"}]}));
 }
 
 /// Also where there is no cluster to run them.

@@ -15,7 +15,7 @@ use ::seawall::webhookconfig::{self, Configurations, Options, WebhookTarget};
 use super::case::Case;
 use super::stage;
 use crate::coverage::{Act, policies};
-use crate::harness::controlplane::ControlPlane;
+use crate::harness::controlplane::{ControlPlane, next_number};
 use crate::harness::objects::{self, Manifest as _};
 use crate::harness::process::eventually;
 use crate::harness::seawall::{self, Seawall};
@@ -24,7 +24,7 @@ use crate::harness::seawall::{self, Seawall};
 const PROOF: &str = "mode-not-lowered";
 
 /// What Seawall must be started with to see a case. Few differ, so cases share a start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Guard {
     /// Whether policies reject. Where a case is about anything else, other policies' rejections of the same input would hide
     /// it, so they are warnings then.
@@ -32,6 +32,8 @@ pub(super) struct Guard {
     /// The defaults: an object without a namespace has no other tier and no other patch setting.
     tier: Tier,
     patch: PatchSetting,
+    /// A policy and its parameters in the configuration, as JSON.
+    parameters: Option<(String, String)>,
 }
 
 impl Guard {
@@ -39,29 +41,33 @@ impl Guard {
     pub(super) fn of(case: &Case, kinds: &Kinds) -> Self {
         let text = |key: &str| case.input[key].as_str().unwrap_or_default();
         let namespaced = kinds.resolve(text("apiVersion"), text("kind")).namespaced;
-        let denies = case.act == Act::Deny;
-        match case.act {
-            _ if namespaced => Self { denies, tier: Tier::Tier2, patch: PatchSetting::Enabled },
-            Act::Patch => Self { denies, tier: case.tier, patch: PatchSetting::Enabled },
+        let (tier, patch) = match case.act {
+            _ if namespaced => (Tier::Tier2, PatchSetting::Enabled),
+            Act::Patch => (case.tier, PatchSetting::Enabled),
             // a case that expects no default can do without
-            _ => Self { denies, tier: case.tier, patch: PatchSetting::Disabled },
-        }
+            _ => (case.tier, PatchSetting::Disabled),
+        };
+        let parameters = case.configured().map(|parameters| (case.policy.clone(), parameters.to_string()));
+        Self { denies: case.act == Act::Deny, tier, patch, parameters }
     }
 
     /// Starts and registers it, and waits until the API server asks it.
     pub(super) fn start(self, plane: &ControlPlane) -> Seawall {
-        let Self { denies, tier, patch } = self;
-        let name = format!("seawall-{tier}-{patch}-{}", if denies { "denies" } else { "warns" });
-        let lowered: Vec<Metadata> = policies()
+        let Self { denies, tier, patch, parameters } = self;
+        let name = format!("seawall-{}", next_number());
+        let metadata: Vec<Metadata> = policies()
             .policies()
             .iter()
             .map(|policy| &policy.metadata)
             .map(|m| if denies { m.clone() } else { lowered(m) })
             .collect();
-        let actions: BTreeMap<&str, Value> =
-            lowered.iter().map(|m| (m.id.as_str(), json!({"actions": m.actions}))).collect();
+        let mut overrides: BTreeMap<&str, Value> =
+            metadata.iter().map(|m| (m.id.as_str(), json!({"actions": m.actions}))).collect();
+        if let Some((policy, parameters)) = &parameters {
+            overrides.get_mut(policy.as_str()).unwrap()["parameters"] = serde_json::from_str(parameters).unwrap();
+        }
         let defaults = json!({"tier": tier, "mode": "enforce", "patch": patch});
-        let config = json!({"defaults": defaults, "policies": actions}).to_string();
+        let config = json!({"defaults": defaults, "policies": overrides}).to_string();
         let options = seawall::Options { config: &config, unregistered: true, ..seawall::Options::default() };
         let seawall = Seawall::start(plane, &name, &options);
         let settings = Settings::load(&plane.dir().join(format!("{name}.yaml"))).unwrap();
@@ -71,7 +77,7 @@ impl Guard {
             own_namespace: Some("seawall-system".to_owned()),
             own_user: None,
         };
-        register(plane, &webhookconfig::generate(&lowered, &settings, &options).unwrap());
+        register(plane, &webhookconfig::generate(&metadata, &settings, &options).unwrap());
         await_answers(plane, &seawall);
         seawall
     }

@@ -121,10 +121,10 @@ fn verdict(plane: &ControlPlane, kinds: &Kinds, case: &Case, output: &Output, re
             let resource = kinds.resolve(text("apiVersion"), text("kind")).resource.resource;
             let dry = |event: &Value| event["requestURI"].as_str().is_some_and(|uri| uri.contains("dryRun"));
             let name = case.input["metadata"]["name"].as_str().unwrap_or_default();
-            // a Namespace is in itself
-            let of = if text("kind") == "Namespace" { "name" } else { "namespace" };
-            let namespace = &case.input["metadata"][of];
-            let here = |event: &Value| dry(event) != real && event["objectRef"]["namespace"] == *namespace;
+            let namespace = &case.input["metadata"]["namespace"];
+            // the log has a Namespace in no namespace when it is made, and in itself later
+            let within = |event: &Value| text("kind") == "Namespace" || event["objectRef"]["namespace"] == *namespace;
+            let here = |event: &Value| dry(event) != real && within(event);
             let named = plane.audited(&resource, name, here).names(&case.policy);
             if named { Ok(()) } else { Err("the audit log does not name the policy".to_owned()) }
         }

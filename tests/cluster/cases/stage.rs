@@ -37,8 +37,34 @@ fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn namespace_object(name: &str) -> Value {
-    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+/// The namespaces that the case has, is in or speaks of, by name. `own` and that of the input have the labels of the case.
+fn namespaces(case: &Case, own: &str) -> BTreeMap<String, Value> {
+    let is_namespace = |object: &Value| object["kind"] == "Namespace";
+    let name_of = |object: &Value| text(object, "/metadata/name").to_owned();
+    let mut all: BTreeMap<String, Value> = case
+        .context
+        .iter()
+        .filter(|object| is_namespace(object))
+        .map(|object| (name_of(object), object.clone()))
+        .collect();
+    let plain = |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    let mentioned = case.context.iter().map(|object| text(object, "/metadata/namespace"));
+    for name in mentioned.filter(|name| !matches!(*name, "" | "default")) {
+        all.entry(name.to_owned()).or_insert_with(|| plain(name));
+    }
+    if is_namespace(&case.input) {
+        // when something is in it, it is there: applying it is an UPDATE
+        all.entry(name_of(&case.input)).and_modify(|object| *object = case.input.clone());
+        return all;
+    }
+    let within = text(&case.input, "/metadata/namespace");
+    for name in [own, within].into_iter().filter(|name| !name.is_empty()) {
+        let object = all.entry(name.to_owned()).or_insert_with(|| plain(name));
+        object["metadata"]["labels"]["seawall.dev/mode"] = json!("enforce");
+        object["metadata"]["labels"]["seawall.dev/tier"] = json!(case.tier);
+        object["metadata"]["labels"]["seawall.dev/patch"] = json!(case.patch());
+    }
+    all
 }
 
 /// The objects of one case; taken away when dropped.
@@ -53,38 +79,10 @@ impl<'p> Stage<'p> {
     /// Makes the namespace and everything in the case's context.
     pub(super) fn set(plane: &ControlPlane, kinds: &'p Kinds, case: &Case, namespace: &str) -> Result<Self, String> {
         let mut stage = Self { api: plane.api(USER), kinds, made: Vec::new() };
-        let names = |object: &Value| object["kind"] == "Namespace" && object["metadata"]["name"] == namespace;
-        let within = |object: &Value| object["metadata"]["namespace"] == namespace;
-        if !names(&case.input) {
-            let given = case.context.iter().find(|object| names(object)).cloned();
-            let mut object = given.unwrap_or_else(|| namespace_object(namespace));
-            object["metadata"]["labels"]["seawall.dev/mode"] = json!("enforce");
-            object["metadata"]["labels"]["seawall.dev/tier"] = json!(case.tier);
-            object["metadata"]["labels"]["seawall.dev/patch"] = json!(case.patch());
-            stage.put(&object)?;
-        } else if case.context.iter().any(within) {
-            // a namespace that has something in it is there: applying it is an UPDATE
-            stage.put(&case.input)?;
+        for object in namespaces(case, namespace).values() {
+            stage.put(object)?;
         }
-        let is_namespace = |object: &Value| object["kind"] == "Namespace";
-        let mentioned = case.context.iter().filter_map(|object| object["metadata"]["namespace"].as_str());
-        let given: BTreeSet<&str> = case
-            .context
-            .iter()
-            .filter(|object| is_namespace(object))
-            .map(|object| text(object, "/metadata/name"))
-            .collect();
-        let missing: BTreeSet<&str> =
-            mentioned.filter(|n| !given.contains(n) && *n != namespace && *n != "default").collect();
-        for name in missing {
-            stage.put(&namespace_object(name))?;
-        }
-        let (namespaces, others): (Vec<&Value>, Vec<&Value>) = case
-            .context
-            .iter()
-            .filter(|object| !is_namespace(object))
-            .partition(|object| object["kind"] == "Namespace");
-        for object in namespaces.into_iter().chain(others) {
+        for object in case.context.iter().filter(|object| object["kind"] != "Namespace") {
             stage.put(object)?;
         }
         Ok(stage)

@@ -49,7 +49,7 @@ violation contains {
 
 # joined: the workload is one member of a group whose others, with their copies, run elsewhere.
 joined if {
-	seen := replication.evidence(target)
+	seen := subject.evidence
 	some engine in subject.engines
 	shown := replication.signs(engine.facts, seen)
 	makes_a_member(engine, shown)

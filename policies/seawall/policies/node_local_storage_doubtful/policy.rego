@@ -121,7 +121,7 @@ waits(entry) if {
 
 # signs of replication, by engine.
 signs := [entry |
-	seen := replication.evidence(target)
+	seen := subject.evidence
 	some engine in subject.engines
 	shown := replication.signs(engine.facts, seen)
 	entry := {"replicates": object.get(engine.facts, "replicates", false), "shown": shown}

@@ -17,6 +17,7 @@
 package seawall.policies.replicas_without_replication
 
 import data.seawall.lib.replication
+import data.seawall.lib.subject
 import data.seawall.lib.workload
 
 target := input.request.object
@@ -33,7 +34,7 @@ violation contains {
 	"fix": "spec: {replicas: 1}, until replication is set up",
 	"key": entry.name,
 } if {
-	some stranger in replication.strangers(target)
+	some stranger in subject.strangers
 	not stranger.hidden
 	entry := stranger.entry
 	number := workload.count_text(workload.replicas(target))

@@ -16,6 +16,7 @@
 package seawall.policies.replicas_without_replication_unseen
 
 import data.seawall.lib.replication
+import data.seawall.lib.subject
 import data.seawall.lib.workload
 
 target := input.request.object
@@ -35,7 +36,7 @@ violation contains {
 	"fix": "look into the configuration; without replication, spec: {replicas: 1}",
 	"key": entry.name,
 } if {
-	some stranger in replication.strangers(target)
+	some stranger in subject.strangers
 	stranger.hidden
 	entry := stranger.entry
 	number := workload.count_text(workload.replicas(target))
