@@ -15,4 +15,5 @@ mod check_snapshot;
 mod check_stored;
 mod check_text;
 mod check_versions;
+mod field;
 mod rig;
