@@ -7,6 +7,7 @@
 pub mod cluster;
 pub mod facts;
 pub mod kinds;
+pub mod list;
 pub mod manifest;
 pub mod namespace;
 pub mod resources;

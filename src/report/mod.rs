@@ -3,6 +3,7 @@
 mod diff;
 pub mod index;
 pub mod json;
+pub mod overview;
 pub mod text;
 pub mod yaml;
 
