@@ -3,7 +3,7 @@
 //! Only `context::cluster`, `certs`, `webhookconfig::apply` and the front ends that list the cluster use it; nothing on
 //! the path of a request does.
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -32,6 +32,13 @@ pub enum ClientError {
         #[source]
         source: Box<kube::config::InClusterError>,
     },
+    /// The user's kubeconfig cannot be used.
+    #[error("no cluster: {source}; give --kubeconfig FILE, or set KUBECONFIG, and check --context")]
+    User {
+        /// Why not.
+        #[source]
+        source: Box<kube::config::KubeconfigError>,
+    },
     /// TLS or the proxy are not set up right.
     #[error("no client for the API server: {}", Reason(.source))]
     Client {
@@ -46,14 +53,49 @@ pub enum ClientError {
 /// # Errors
 /// When neither can be used. Nothing is sent yet, so a server out of reach is no error here.
 pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, ClientError> {
-    let mut config = match kubeconfig {
-        Some(path) => {
-            let failed = |source| ClientError::Kubeconfig { path: path.to_owned(), source: Box::new(source) };
-            let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(failed)?
-        }
+    connect(match kubeconfig {
+        Some(path) => from_file(path, &KubeConfigOptions::default()).await?,
         None => Config::incluster().map_err(|source| ClientError::InCluster { source: Box::new(source) })?,
-    };
+    })
+}
+
+/// A client as `kubectl` finds it: this kubeconfig, else those of `KUBECONFIG`, else `~/.kube/config`, else the service
+/// account of the Pod; with this context, else the current one.
+///
+/// # Errors
+/// When none can be used. Nothing is sent yet.
+pub async fn user_client(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Client, ClientError> {
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    if let Some(path) = kubeconfig {
+        return connect(from_file(path, &options).await?);
+    }
+    let failed = |source| ClientError::User { source: Box::new(source) };
+    match Config::from_kubeconfig(&options).await {
+        Ok(config) => connect(config),
+        // as kubectl does: a Pod has no kubeconfig, and a context asks for one
+        Err(error) => match Config::incluster() {
+            Ok(config) if context.is_none() && is_absent(&error) => connect(config),
+            _ => Err(failed(error)),
+        },
+    }
+}
+
+/// Whether there is no kubeconfig, and not one that is wrong.
+fn is_absent(error: &KubeconfigError) -> bool {
+    match error {
+        KubeconfigError::FindPath => true,
+        KubeconfigError::ReadConfig(source, _) => source.kind() == std::io::ErrorKind::NotFound,
+        _ => false,
+    }
+}
+
+async fn from_file(path: &Path, options: &KubeConfigOptions) -> Result<Config, ClientError> {
+    let failed = |source| ClientError::Kubeconfig { path: path.to_owned(), source: Box::new(source) };
+    let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
+    Config::from_custom_kubeconfig(kubeconfig, options).await.map_err(failed)
+}
+
+fn connect(mut config: Config) -> Result<Client, ClientError> {
     config.connect_timeout = Some(CONNECT);
     Client::try_from(config).map_err(|source| ClientError::Client { source: Box::new(source) })
 }

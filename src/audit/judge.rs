@@ -5,13 +5,14 @@
 
 use super::spool::Filling;
 use super::walk::{Batch, Part};
-use super::{Audit, AuditError, Coverage, Options, Progress};
+use super::{Audit, AuditError, Options, Progress};
 use crate::admission::request::{Gvk, Request};
 use crate::config::{SYSTEM_NAMESPACES, Settings};
 use crate::context::facts::{Fact, Facts};
 use crate::engine::evaluate::Worker;
 use crate::policy::mode::Mode;
 use crate::policy::store::PolicySet;
+use crate::report::coverage::Coverage;
 use crate::report::{Failure, Judged, ResourceId, Source, Summary, UnknownRow, Violation};
 use crate::review::{Outcome, Phase, Snapshot, review};
 use serde_json::Value;
@@ -223,9 +224,9 @@ fn set_of(name: &str, claim: &Value, sets: &BTreeMap<String, usize>) -> Option<u
     ordinal.parse::<u32>().ok()?;
     // labels of the set's selector are copied to its claims; a claim without labels was made by hand
     claim.pointer("/metadata/labels").and_then(Value::as_object)?;
-    sets.iter().find(|(set, _)| rest.strip_suffix(set.as_str()).is_some_and(|t| t.len() > 1 && t.ends_with('-'))).map(
-        |(_, position)| *position,
-    )
+    sets.iter()
+        .find(|(set, _)| rest.strip_suffix(set.as_str()).is_some_and(|t| t.len() > 1 && t.ends_with('-')))
+        .map(|(_, position)| *position)
 }
 
 /// Takes over what a claim has and its set's templates do not already say.

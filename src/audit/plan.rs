@@ -1,10 +1,10 @@
 //! What has to be listed: the kinds that policies match, and the kinds that they read.
 
-use super::Missing;
 use super::stream::{Budget, Source};
 use crate::admission::request::{Gvk, Gvr};
 use crate::context::resources::{self, Endpoint, ResolveError};
 use crate::policy::store::PolicySet;
+use crate::report::coverage::Missing;
 use crate::webhookconfig::rules;
 use kube::Client;
 use std::collections::BTreeMap;
@@ -29,8 +29,7 @@ impl Plan {
     pub(super) async fn new(client: &Client, policies: &PolicySet, budget: &Budget) -> Result<Self, kube::Error> {
         budget.call().await;
         crate::kubeapi::within(super::stream::REQUEST, client.apiserver_version()).await?;
-        let mut plan =
-            Self { cluster: vec![], namespaced: vec![], volumes: None, missing: vec![], not_served: vec![] };
+        let mut plan = Self { cluster: vec![], namespaced: vec![], volumes: None, missing: vec![], not_served: vec![] };
         let mut wanted: BTreeMap<String, (bool, bool, Option<String>)> = BTreeMap::new();
         // a policy that matches `status` is refused when its webhook is made; nothing else fails here
         let rows = rules::registered(policies.policies().iter().map(|p| &p.metadata)).unwrap_or_default();

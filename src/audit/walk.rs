@@ -3,7 +3,8 @@
 use super::plan::Plan;
 use super::stream::{Budget, Source, Stream, by_namespace};
 use super::volumes::{Collecting, Volumes};
-use super::{AuditError, Listed, Missing, Options};
+use super::{AuditError, Options};
+use crate::report::coverage::{Listed, Missing};
 use kube::Client;
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -4,9 +4,11 @@ use super::defaults;
 use super::input::Input;
 use super::position::{Place, Spot};
 use super::yaml::Node;
+use crate::context::coverage::Header;
 use crate::context::kinds::{Kinds, Resource};
 use crate::report::{Failure, ResourceId, Source};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One object of the input.
@@ -52,6 +54,8 @@ pub struct Manifests {
     pub errors: Vec<Failure>,
     /// What a person should know.
     pub notes: Vec<String>,
+    /// The headers of snapshots.
+    pub headers: Vec<Header>,
 }
 
 impl Manifests {
@@ -59,6 +63,9 @@ impl Manifests {
     pub fn learn(kinds: &mut Kinds, input: &Input) {
         for node in input.documents.iter().filter_map(|document| document.read.as_ref().ok()) {
             kinds.learn(&node.value);
+            if let Some(Ok(header)) = Header::of_document(&node.value) {
+                kinds.learn_header(&header);
+            }
             for item in node.value.get("items").and_then(Value::as_array).into_iter().flatten() {
                 kinds.learn(item);
             }
@@ -73,10 +80,15 @@ impl Manifests {
             let source = file.map(|file| source(&file, Place::START));
             manifests.errors.push(Failure { source, policy: None, message });
         }
+        let mut headers = Vec::new();
         for document in input.documents {
             let mut found = Vec::new();
             match document.read {
-                Ok(node) => unwrap(node, None, 0, &mut found),
+                Ok(node) => match Header::of_document(&node.value) {
+                    Some(Ok(header)) => headers.push((document.file.clone(), node.spot.place, header)),
+                    Some(Err(error)) => found.push(Err((node.spot.place, error.to_string()))),
+                    None => unwrap(node, None, 0, &mut found),
+                },
                 Err(error) => found.push(Err((error.place, error.problem))),
             }
             for object in found {
@@ -91,7 +103,28 @@ impl Manifests {
                 }
             }
         }
+        for (file, place, header) in headers {
+            manifests.complete(&file, place, header);
+        }
         manifests
+    }
+
+    /// Takes the header of a snapshot when the file has all objects that it speaks of: half a file would say that the rest
+    /// of the cluster is empty.
+    fn complete(&mut self, file: &Arc<str>, place: Place, header: Header) {
+        let short = header.kinds.iter().find_map(|row| {
+            let objects = self.objects.iter().filter(|m| m.file == *file && m.resource.fact_name() == row.resource);
+            let found = objects.count();
+            (found < row.objects).then_some((&row.resource, row.objects, found))
+        });
+        if let Some((resource, wanted, found)) = short {
+            let message = format!(
+                "the snapshot speaks of {wanted} {resource} and has {found}, so it is cut off; make it again with `seawall snapshot`"
+            );
+            self.errors.push(Failure { source: Some(source(file, place)), policy: None, message });
+        }
+        // kept all the same: what it does not cover stays unknown
+        self.headers.push(header);
     }
 
     fn add(&mut self, manifest: Manifest) {
@@ -108,6 +141,28 @@ impl Manifests {
         }
         self.objects.push(manifest);
     }
+}
+
+/// The namespaces of an input: where to look when a cluster as a whole may not be read.
+#[must_use]
+pub fn namespaces(input: &Input, default: &str) -> BTreeSet<String> {
+    let kinds = Kinds::default();
+    let of_object = |object: &Value| {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
+        match (text("/apiVersion")?, text("/kind")?) {
+            ("v1", "Namespace") => text("/metadata/name"),
+            (version, kind) if kinds.resolve(version, kind).namespaced => {
+                text("/metadata/namespace").or(Some(default).filter(|_| object.get("items").is_none()))
+            }
+            _ => None,
+        }
+        .map(str::to_owned)
+    };
+    let objects = input.documents.iter().filter_map(|document| document.read.as_ref().ok()).flat_map(|node| {
+        let items = node.value.get("items").and_then(Value::as_array).into_iter().flatten();
+        std::iter::once(&node.value).chain(items)
+    });
+    objects.filter_map(of_object).collect()
 }
 
 /// An object, or the place and the sentence of an error.
@@ -264,6 +319,27 @@ mod tests {
              spec: {group: example.com, scope: Cluster, names: {kind: Sheep, plural: sheep}}\n",
         );
         assert_eq!(names(&manifests)[0], "1:1 sheep.example.com None a");
+    }
+
+    #[test]
+    fn the_namespaces_of_an_input() {
+        let text = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Service, metadata: {namespace: a}}\n\
+                    - {apiVersion: v1, kind: Namespace, metadata: {name: b}}\n---\n{apiVersion: v1, kind: Service}\n---\n\
+                    {apiVersion: storage.k8s.io/v1, kind: StorageClass}\n";
+        let input = Input::read(&[PathBuf::from("-")], &mut text.as_bytes(), Budget::default());
+        assert_eq!(namespaces(&input, "c").into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_snapshot_that_is_cut_off_is_an_error() {
+        let header = "apiVersion: seawall.dev/v1alpha1\nkind: Snapshot\ntakenAt: t\ntakenBy: s\nserverVersion: v\nkinds:\n\
+                      - {resource: services, objects: 2, namespaced: true}\n";
+        let service = |name: &str| format!("---\n{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}}}\n");
+        let whole = read(&format!("{header}{}{}", service("a"), service("b")));
+        assert!(whole.errors.is_empty(), "{:?}", whole.errors);
+        assert_eq!((whole.objects.len(), whole.headers.len()), (2, 1));
+        let half = read(&format!("{header}{}", service("a")));
+        assert!(errors(&half)[0].starts_with("stdin:1:1 the snapshot speaks of 2 services and has 1"), "{half:?}");
     }
 
     #[test]

@@ -22,8 +22,10 @@ mod testing;
 use testing::arbitrary_json;
 
 use crate::config::{SYSTEM_NAMESPACES, Settings};
+use crate::context::cluster::NAMESPACES;
 use crate::context::kinds::Kinds;
-use crate::context::manifest::facts;
+use crate::context::manifest::Known;
+use crate::context::read::Reading;
 use crate::decision::PolicyFailure;
 use crate::engine::evaluate::Worker;
 use crate::patch::plan::{Change, DroppedPatch};
@@ -34,7 +36,7 @@ use crate::review::{Outcome, Phase, Snapshot, review};
 use input::Input;
 use manifest::{Manifest, Manifests};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -52,20 +54,30 @@ pub struct Options {
     pub namespace: String,
 }
 
-/// Judges all objects of an input. Those of `context` (a snapshot of a cluster, say) are only known.
+/// What is known besides the input.
+#[derive(Debug, Default)]
+pub struct Context {
+    /// Files of objects that are known and not judged: snapshots, or what `kubectl get` prints.
+    pub files: Input,
+    /// A cluster that was just read.
+    pub cluster: Option<Reading>,
+}
+
+/// Judges all objects of an input. Those of `context` are only known.
 #[must_use]
 pub fn check(
     input: Input,
-    context: Input,
+    context: Context,
     policies: &Arc<PolicySet>,
     settings: &Settings,
     options: &Options,
     now: jiff::Timestamp,
 ) -> Report {
     let mut kinds = Kinds::new(policies.api_versions().clone());
-    Manifests::learn(&mut kinds, &context);
+    let Context { files, cluster } = context;
+    Manifests::learn(&mut kinds, &files);
     Manifests::learn(&mut kinds, &input);
-    let context = Manifests::read(context, &kinds, &options.namespace);
+    let context = Manifests::read(files, &kinds, &options.namespace);
     let manifests = Manifests::read(input, &kinds, &options.namespace);
     let mut report = Report {
         errors: context.errors.into_iter().chain(manifests.errors).collect(),
@@ -85,13 +97,17 @@ pub fn check(
             manifest.namespace().unwrap_or_default()
         )
     }));
-    let known: Vec<(String, Value)> = context
-        .objects
-        .into_iter()
-        .chain(excluded)
-        .map(|manifest| (manifest.resource.fact_name(), manifest.object))
-        .collect();
+    let mut known = Known::default();
+    if let Some(cluster) = &cluster {
+        known.cover(&cluster.header);
+        cluster.objects.iter().for_each(|(kind, object)| known.add(kind, object));
+    }
+    context.headers.iter().chain(&manifests.headers).for_each(|header| known.cover(header));
+    for manifest in context.objects.iter().chain(&excluded) {
+        known.add(&manifest.resource.fact_name(), &manifest.object);
+    }
     let run = Run { policies, settings, from_labels: options.mode.is_none(), now, known };
+    report.notes.extend(run.gaps(&judged));
     report.notes.extend(run.unlabelled(&judged));
     let (outcomes, errors) = run.outcomes(&judged);
     report.errors.extend(errors);
@@ -130,8 +146,7 @@ struct Run<'r> {
     settings: Arc<Settings>,
     from_labels: bool,
     now: jiff::Timestamp,
-    /// Objects that are only known, by kind.
-    known: Vec<(String, Value)>,
+    known: Known,
 }
 
 impl Run<'_> {
@@ -165,13 +180,20 @@ impl Run<'_> {
         errors: &mut Vec<Failure>,
     ) -> Vec<Option<Outcome>> {
         let names: Vec<String> = manifests.iter().map(|manifest| manifest.resource.fact_name()).collect();
-        let known = self.known.iter().map(|(name, object)| (name.as_str(), object));
         let own = names.iter().map(String::as_str).zip(objects);
-        let facts = facts(known.chain(own), self.from_labels);
-        let snapshot =
-            Snapshot::new(self.policies.clone(), self.settings.clone(), Arc::new(facts), self.now).with_unregistered();
+        let facts = self.known.facts(own, self.from_labels);
+        // of a cluster that was read in some namespaces only, less is known to the objects of others
+        let mut by_gaps: BTreeMap<BTreeSet<String>, Snapshot> = BTreeMap::new();
         let judge = |manifest: &Manifest| match request::create(manifest) {
-            Ok(request) => Some(review(&request, &snapshot, Phase::Full, Instant::now() + PER_OBJECT, worker)),
+            Ok(request) => {
+                let snapshot = by_gaps.entry(self.gaps_of(manifest)).or_insert_with_key(|gaps| {
+                    let mut facts = facts.clone();
+                    gaps.iter().for_each(|kind| facts.unset_kind(kind));
+                    let facts = Arc::new(facts);
+                    Snapshot::new(self.policies.clone(), self.settings.clone(), facts, self.now).with_unregistered()
+                });
+                Some(review(&request, snapshot, Phase::Full, Instant::now() + PER_OBJECT, worker))
+            }
             Err(error) => {
                 errors.push(Failure { source: Some(manifest.source([])), policy: None, message: error.to_string() });
                 None
@@ -180,31 +202,40 @@ impl Run<'_> {
         manifests.iter().map(judge).collect()
     }
 
+    /// The kinds of which not enough is known to judge an object.
+    fn gaps_of(&self, manifest: &Manifest) -> BTreeSet<String> {
+        let needed = self.policies.needed_context().keys().map(String::as_str);
+        self.known.gaps(needed, manifest.namespace())
+    }
+
+    /// One line for each kind that a look at a cluster did not give and that the input would have needed.
+    fn gaps(&self, manifests: &[Manifest]) -> Vec<String> {
+        let kinds: BTreeSet<String> = manifests.iter().flat_map(|manifest| self.gaps_of(manifest)).collect();
+        let line = |kind: String| {
+            let reason = self.known.coverage()?.gap(&kind)?;
+            Some(format!("{kind}: {reason}; policies that need it answer unknown"))
+        };
+        kinds.into_iter().filter_map(line).collect()
+    }
+
     /// One line for each namespace whose labels are wanted and not known.
     fn unlabelled(&self, manifests: &[Manifest]) -> Vec<String> {
         if !self.from_labels {
             return Vec::new();
         }
-        let is_namespace = |name: &str| name == "namespaces";
-        let name = |object: &Value| object.pointer("/metadata/name").and_then(Value::as_str).map(str::to_owned);
-        let known: BTreeSet<String> = (self.known.iter().filter(|(kind, _)| is_namespace(kind)))
-            .filter_map(|(_, object)| name(object))
-            .chain(
-                manifests
-                    .iter()
-                    .filter(|manifest| is_namespace(&manifest.resource.fact_name()))
-                    .map(|manifest| manifest.id.name.clone()),
-            )
-            .collect();
+        let own = manifests.iter().filter(|manifest| manifest.resource.fact_name() == NAMESPACES);
+        let own: BTreeSet<&str> = own.map(|manifest| manifest.id.name.as_str()).collect();
+        let others = self.known.facts([], true);
         let wanted: BTreeSet<&str> = manifests.iter().filter_map(Manifest::namespace).collect();
         let defaults = self.settings.defaults;
         let line = |namespace: &str| {
             format!(
-                "namespace {namespace}: its labels are not known, so {} and mode {} hold; give it with --snapshot",
+                "namespace {namespace}: its labels are not known, so {} and mode {} hold; give it with --snapshot or --live",
                 defaults.tier, defaults.mode
             )
         };
-        wanted.into_iter().filter(|namespace| !known.contains(*namespace)).map(line).collect()
+        let is_known = |name: &str| own.contains(name) || others.namespace_labels(name).is_some();
+        wanted.into_iter().filter(|namespace| !is_known(namespace)).map(line).collect()
     }
 }
 

@@ -2,10 +2,11 @@
 
 use super::cluster::{ClusterArgs, block_on};
 use super::policies::PolicyArgs;
-use crate::audit::baseline::{Baseline, Comparison, Open};
 use crate::audit::selector::Selector;
-use crate::audit::{self, Audit, Coverage, Options, Progress};
+use crate::audit::{self, Audit, Options, Progress};
 use crate::policy::mode::{Mode, Tier};
+use crate::report::baseline::{Baseline, Comparison, Open};
+use crate::report::coverage::Coverage;
 use crate::report::{Results as _, json, overview, text};
 use crate::review::Forced;
 use anyhow::Context as _;
@@ -86,7 +87,7 @@ enum Format {
 
 /// Runs it: 0 clean, 1 violations, 2 incomplete or impossible.
 pub(super) fn run(args: &AuditArgs) -> anyhow::Result<ExitCode> {
-    let (policies, settings) = args.policies.build()?;
+    let (settings, policies) = args.policies.clone().load()?;
     let policies = if args.policy.is_empty() {
         policies
     } else {
@@ -112,7 +113,8 @@ pub(super) fn run(args: &AuditArgs) -> anyhow::Result<ExitCode> {
     let took = started.elapsed();
     clear();
     let complete = done.coverage.is_complete() && done.errors().is_empty();
-    let baseline = (args.save.is_some() || earlier.is_some()).then(|| Baseline::of(&done, complete, now)).transpose()?;
+    let baseline =
+        (args.save.is_some() || earlier.is_some()).then(|| Baseline::of(&done, complete, now)).transpose()?;
     let comparison = baseline.as_ref().zip(earlier.as_ref()).map(|(now, then)| now.since(then));
     print(args, &done, comparison.as_ref(), took)?;
     if let (Some(path), Some(baseline)) = (&args.save, &baseline) {

@@ -1,14 +1,17 @@
 //! `seawall check`: flags, and putting the parts together.
 
+use super::cluster::{ClusterArgs, block_on};
+use super::policies::PolicyArgs;
 use crate::check::input::Input;
 use crate::check::yaml::Budget;
-use crate::check::{self, Options};
-use crate::config::Settings;
+use crate::check::{self, Context, Options, manifest};
+use crate::context::cluster::NAMESPACES;
+use crate::context::read::{Wanted, read};
 use crate::policy::mode::{Mode, Tier, UnknownWord};
+use crate::policy::store::PolicySet;
 use crate::report::{Report, Results as _, json, text};
-use crate::server::policies::PolicySource;
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,7 +24,7 @@ pub(super) struct CheckArgs {
     /// Files or folders of manifests (YAML, JSON), or - for standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// enforce, warn, audit or off for every object, or from-labels: that of the namespaces in the input or the snapshot
+    /// enforce, warn, audit or off for every object, or from-labels: that of the namespaces in the input, the snapshot or the cluster
     #[arg(long, value_name = "MODE", default_value = "enforce")]
     mode: ModeChoice,
     /// tier-0 to tier-3 for every object that raises it no higher [default: that of the configuration, tier-2]
@@ -30,21 +33,20 @@ pub(super) struct CheckArgs {
     /// What makes the exit code 1
     #[arg(long, value_name = "ACTION", value_enum, default_value = "deny")]
     fail_on: FailOn,
-    /// Manifests of the cluster (kubectl get … -o yaml) that are known but not judged; may be repeated
+    /// What is known of the cluster but not judged: a file of `seawall snapshot`, or manifests (kubectl get … -o yaml); may
+    /// be repeated
     #[arg(long, value_name = "FILE")]
     snapshot: Vec<PathBuf>,
-    /// Namespace of objects that name none
-    #[arg(long, short, value_name = "NAME", default_value = "default")]
-    namespace: String,
-    /// Configuration file
-    #[arg(long, value_name = "FILE", env = "SEAWALL_CONFIG")]
-    config: Option<PathBuf>,
-    /// Folder of policies that extend the embedded ones
-    #[arg(long, value_name = "FOLDER", env = "SEAWALL_POLICIES")]
-    policies: Option<PathBuf>,
-    /// The folder of --policies replaces the embedded ones
-    #[arg(long, requires = "policies")]
-    policies_only: bool,
+    /// Read what policies need from the cluster of the current kubeconfig; --kubeconfig and --context mean it as well
+    #[arg(long)]
+    live: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Namespace of objects that name none [default: default, with a cluster that of the context]
+    #[arg(long, short, value_name = "NAME")]
+    namespace: Option<String>,
+    #[command(flatten)]
+    policies: PolicyArgs,
     /// How to print
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -86,19 +88,39 @@ enum Format {
 
 /// Judges manifests. Exit codes: 0 clean, 1 violations, 2 when anything could not be read or evaluated.
 pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
-    let CheckArgs { paths, mode, tier, fail_on, snapshot, namespace, config, policies, policies_only, format } = args;
-    let settings = config.map_or_else(|| Ok(Settings::default()), |path| Settings::load(&path))?;
-    let source = PolicySource { folder: policies, only: policies_only };
-    let bundle = source.read().context("the policies cannot be read")?;
-    let set = Arc::new(source.build(&bundle, &settings).context("the policies cannot be used")?);
+    let CheckArgs { paths, mode, tier, fail_on, snapshot, live, cluster, namespace, policies, format } = args;
+    let (settings, set) = policies.load()?;
+    let set = Arc::new(set);
+    let now = jiff::Timestamp::now();
     let budget = Budget::default();
     let mut stdin = io::stdin().lock();
     let input = Input::read(&paths, &mut stdin, budget);
-    let known = Input::read(&snapshot, &mut stdin, budget);
-    let options = Options { mode: mode.0, tier, namespace };
-    let report = check::check(input, known, &set, &settings, &options, jiff::Timestamp::now());
+    let mut options =
+        Options { mode: mode.0, tier, namespace: namespace.clone().unwrap_or_else(|| "default".to_owned()) };
+    let mut context = Context { files: Input::read(&snapshot, &mut stdin, budget), cluster: None };
+    if live || cluster.given() {
+        context.cluster = Some(block_on(async {
+            let client = cluster.client().await?;
+            if namespace.is_none() {
+                client.default_namespace().clone_into(&mut options.namespace);
+            }
+            let wanted = wanted(&set, &input, &options);
+            Ok(read(&client, &wanted, now).await?)
+        })?);
+    }
+    let report = check::check(input, context, &set, &settings, &options, now);
     print(&report, format)?;
     Ok(exit_code(&report, fail_on))
+}
+
+/// What is read of a live cluster: the kinds that policies need, and the namespaces where their labels decide. Who may not
+/// read the cluster as a whole reads the namespaces of the input.
+fn wanted(set: &PolicySet, input: &Input, options: &Options) -> Wanted {
+    let mut kinds: BTreeSet<String> = set.needed_context().keys().cloned().collect();
+    if options.mode.is_none() {
+        kinds.insert(NAMESPACES.to_owned());
+    }
+    Wanted { kinds, fallback: manifest::namespaces(input, &options.namespace), ..Wanted::default() }
 }
 
 fn print(report: &Report, format: Format) -> anyhow::Result<()> {

@@ -1,7 +1,11 @@
 //! The command line: one file per subcommand, flags only.
 
+mod audit;
 mod check;
+mod cluster;
+mod policies;
 mod serve;
+mod snapshot;
 mod webhook_config;
 
 use clap::{Parser, Subcommand};
@@ -24,6 +28,10 @@ enum Command {
     WebhookConfig(Box<webhook_config::WebhookConfigArgs>),
     /// Judge manifests as the API server would have them judged
     Check(Box<check::CheckArgs>),
+    /// Judge everything that a cluster has, without changing anything
+    Audit(Box<audit::AuditArgs>),
+    /// Write down what policies ask of a cluster, for check --snapshot
+    Snapshot(Box<snapshot::SnapshotArgs>),
 }
 
 /// Runs the command line. Exit codes: 0 clean, 1 violations, 2 could not run; a broken pipe is 0.
@@ -34,6 +42,8 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::WebhookConfig(args) => webhook_config::run(*args),
         Command::Check(args) => check::run(*args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Snapshot(args) => snapshot::run(*args),
     };
     match result {
         Ok(code) => code,

@@ -1,6 +1,6 @@
 //! `seawall webhook-config`: prints the webhook configurations of the loaded policies, or removes them from a cluster.
 
-use crate::certs;
+use super::cluster::block_on;
 use crate::config::Settings;
 use crate::kubeapi;
 use crate::server::policies::PolicySource;
@@ -174,13 +174,6 @@ async fn from_secret(kubeconfig: Option<&Path>, secret: &str) -> anyhow::Result<
         format!("Secret {secret} has neither {}; is Seawall running yet?", BUNDLE_KEYS.join(" nor "))
     })?;
     String::from_utf8(value.0.clone()).with_context(|| format!("Secret {secret} holds no text"))
-}
-
-/// Runs calls to the API server from this synchronous command.
-fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    // global state that kube asks for; already set is as good
-    let _ = certs::provider().as_ref().clone().install_default();
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ impl Fact {
         let namespace = metadata.get("namespace").and_then(Json::as_str).unwrap_or_default();
         let namespace = if CLUSTER_SCOPED.contains(&resource) { "" } else { namespace };
         let mut pruned = object.clone();
-        prune(&mut pruned);
+        prune(resource, &mut pruned);
         Some(Self {
             namespace: namespace.to_owned(),
             name,
@@ -105,12 +105,47 @@ fn is_default_class(object: &Json) -> bool {
         .any(|key| annotations.and_then(|a| a.get(key)?.as_str()) == Some("true"))
 }
 
-/// Removes what no rule needs and what may hold old secrets: `managedFields` and the last applied manifest.
-pub fn prune(object: &mut Json) {
+/// Removes what no rule needs and what may hold secrets: `managedFields`, the last applied manifest, the content of
+/// ConfigMaps, and the images on a Node, which are the largest part of one by far.
+pub fn prune(resource: &str, object: &mut Json) {
+    match (resource, object.as_object_mut()) {
+        ("configmaps", Some(fields)) => {
+            fields.shift_remove("data");
+            fields.shift_remove("binaryData");
+        }
+        ("nodes", Some(fields)) => {
+            if let Some(status) = fields.get_mut("status").and_then(Json::as_object_mut) {
+                status.shift_remove("images");
+            }
+        }
+        _ => {}
+    }
     let Some(metadata) = object.get_mut("metadata").and_then(Json::as_object_mut) else { return };
     metadata.shift_remove("managedFields");
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Json::as_object_mut) {
         annotations.shift_remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+}
+
+/// Facts by kind, namespace and name, before indexes are made of them. Of two facts of one name the later counts.
+#[derive(Debug, Clone, Default)]
+pub struct Stock {
+    kinds: BTreeMap<String, BTreeMap<(String, String), Fact>>,
+    synced: BTreeSet<String>,
+}
+
+impl Stock {
+    /// Adds the fact of an object, which makes its kind synced. What has no name is left out.
+    pub fn add(&mut self, resource: &str, object: &Json) {
+        if let Some(fact) = Fact::new(resource, object) {
+            let key = (fact.namespace.clone(), fact.name.clone());
+            self.kinds.entry(resource.to_owned()).or_default().insert(key, fact);
+        }
+    }
+
+    /// Makes a kind synced of which there may be no object.
+    pub fn sync(&mut self, resource: &str) {
+        self.synced.insert(resource.to_owned());
     }
 }
 
@@ -127,18 +162,30 @@ impl Facts {
     /// object; objects without a name are left out. The kinds of `synced` count as synced even when empty.
     #[must_use]
     pub fn from_objects<'o>(objects: impl IntoIterator<Item = (String, &'o Json)>, synced: &BTreeSet<String>) -> Self {
-        let mut by_resource: BTreeMap<String, Vec<Fact>> =
-            synced.iter().map(|resource| (resource.clone(), Vec::new())).collect();
+        let mut stock = Stock::default();
+        stock.synced.extend(synced.iter().cloned());
         for (resource, object) in objects {
-            if let Some(fact) = Fact::new(&resource, object) {
-                by_resource.entry(resource).or_default().push(fact);
-            }
+            stock.add(&resource, object);
         }
+        Self::from_stock(&stock)
+    }
+
+    /// The facts of a stock; its kinds are synced.
+    #[must_use]
+    pub fn from_stock(stock: &Stock) -> Self {
         let mut facts = Self::default();
-        for (resource, list) in by_resource {
-            facts.set_kind(&resource, &list);
+        for resource in &stock.synced {
+            facts.set_kind(resource, &[]);
+        }
+        for (resource, list) in &stock.kinds {
+            facts.set_kind(resource, list.values());
         }
         facts
+    }
+
+    /// Forgets the labels of namespaces, as if none were known; the objects stay what they are to policies.
+    pub fn forget_namespace_labels(&mut self) {
+        self.namespaces = Arc::default();
     }
 
     /// Replaces all objects of a kind, which is synced from now on.
@@ -299,6 +346,32 @@ mod tests {
         assert_eq!(data["index"]["zones"], json!(["z1"]));
         assert_eq!(data["index"]["schedulable_nodes"], 1);
         assert_eq!(facts().namespace_labels("n").unwrap()["a"], "b");
+    }
+
+    #[test]
+    fn what_no_rule_needs_is_pruned() {
+        let pruned = |resource: &str, mut object: Json| {
+            prune(resource, &mut object);
+            object
+        };
+        let config =
+            json!({"metadata": {"name": "a", "managedFields": [1]}, "data": {"k": "s"}, "binaryData": {"k": "s"}});
+        assert_eq!(pruned("configmaps", config), json!({"metadata": {"name": "a"}}));
+        let node = json!({"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "s"}},
+            "status": {"images": [1], "x": 1}});
+        assert_eq!(pruned("nodes", node), json!({"metadata": {"annotations": {}}, "status": {"x": 1}}));
+        let other = json!({"data": {"k": "v"}, "status": {"images": [1]}});
+        assert_eq!(pruned("services", other.clone()), other);
+    }
+
+    #[test]
+    fn of_two_objects_of_one_name_the_later_counts_in_indexes_too() {
+        let class = |provisioner: &str| json!({"metadata": {"name": "a"}, "provisioner": provisioner});
+        let objects = [class("old"), class("new")];
+        let list = objects.iter().map(|object| ("storageclasses".to_owned(), object));
+        let data = value::to_json(&Facts::from_objects(list, &BTreeSet::new()).data()).unwrap();
+        assert_eq!(data["index"]["classes_by_provisioner"], json!({"new": ["a"]}));
+        assert_eq!(data["storageclasses"]["a"]["provisioner"], "new");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! is guessed as Kubernetes does (`UnsafeGuessKindToResource`, k8s.io/apimachinery `pkg/api/meta/restmapper.go`) and the
 //! kind is taken as namespaced.
 
+use super::coverage::Header;
 use crate::admission::request::{Gvk, Gvr};
 use crate::policy::api_versions::ApiVersions;
 use serde_json::Value;
@@ -141,6 +142,18 @@ impl Kinds {
     #[must_use]
     pub fn new(versions: Arc<ApiVersions>) -> Self {
         Self { versions, ..Self::default() }
+    }
+
+    /// Learns custom kinds from the header of a snapshot, whose rows say what objects they are about.
+    pub fn learn_header(&mut self, header: &Header) {
+        for row in &header.kinds {
+            if let (Some(api_version), Some(kind), Some((plural, group))) =
+                (&row.api_version, &row.kind, row.resource.split_once('.'))
+                && api_version.split_once('/').map(|(group, _)| group) == Some(group)
+            {
+                self.custom.insert((group.to_owned(), kind.clone()), (plural.to_owned(), row.namespaced));
+            }
+        }
     }
 
     /// Learns a kind from an object; anything but a complete CustomResourceDefinition is ignored.

@@ -68,6 +68,15 @@ pub struct Endpoint {
     pub custom: bool,
 }
 
+impl Endpoint {
+    /// Path of the collection in one namespace.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: &str) -> String {
+        let (version, plural) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
+        format!("{version}/namespaces/{namespace}/{plural}")
+    }
+}
+
 /// Why it is not known where a kind is served.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
@@ -147,6 +156,8 @@ mod tests {
     fn paths_follow_the_group() {
         assert_eq!(collection("", "v1", "namespaces"), "/api/v1/namespaces");
         assert_eq!(collection("apps", "v1", "statefulsets"), "/apis/apps/v1/statefulsets");
+        let endpoint = Endpoint { path: "/apis/apps/v1/statefulsets".to_owned(), namespaced: true, custom: false };
+        assert_eq!(endpoint.in_namespace("a"), "/apis/apps/v1/namespaces/a/statefulsets");
         assert!(known("apps", "statefulsets").is_some_and(|row| row.namespaced));
         assert!(known("", "statefulsets").is_none());
     }

@@ -6,22 +6,19 @@
 //! backup; and it lists again without a lower bound between lists.
 
 use super::facts::Fact;
+use super::list::Pages;
 use super::resources::{self, Endpoint, ResolveError};
 use crate::kubeapi::{Reason, is_status, jitter, within};
 use futures::TryStreamExt;
 use kube::Client;
-use kube::core::params::{ListParams, WatchParams};
+use kube::core::params::WatchParams;
 use kube::core::{Request, WatchEvent};
-use serde::Deserialize;
 use serde_json::Value as Json;
-use serde_json::value::RawValue;
 use std::pin::pin;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Objects in one page of a list: client-go's own number.
-const PAGE: u32 = 500;
 /// Longest time for one answer of the API server, watches excepted.
 const REQUEST: Duration = Duration::from_secs(30);
 /// A watch that is silent for longer is dead: the API server sends a bookmark about every minute.
@@ -198,22 +195,17 @@ impl Watch {
     /// Lists all objects in pages; each page is decoded off the async threads and kept pruned.
     async fn list(&self, endpoint: &Endpoint) -> Result<(String, Vec<Fact>), kube::Error> {
         let mut facts = Vec::new();
-        let mut params = ListParams::default().limit(PAGE);
+        let mut version = String::new();
+        let mut pages = Pages::new(&self.client, &endpoint.path);
         loop {
-            let request = Request::new(&endpoint.path).list(&params).map_err(kube::Error::BuildRequest)?;
-            let text = within(REQUEST, self.client.request_text(request)).await?;
             let resource = Arc::clone(&self.resource);
-            let page = tokio::task::spawn_blocking(move || decode_page(&resource, &text))
-                .await
-                .map_err(|error| kube::Error::Service(Box::new(error)))?
-                .map_err(kube::Error::SerdeError)?;
-            facts.extend(page.facts);
+            let Some(page) = pages.next(move |object| Fact::new(&resource, &object)).await? else {
+                return Ok((version, facts));
+            };
+            facts.extend(page.items);
+            version = page.version;
             if page.skipped > 0 {
                 self.skipped(page.skipped);
-            }
-            match page.next {
-                Some(token) => params = params.continue_token(&token),
-                None => return Ok((page.version, facts)),
             }
         }
     }
@@ -280,11 +272,14 @@ impl Watch {
                 WatchEvent::Error(status) => return Err(Failure::of(kube::Error::Api(status))),
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => {
                     *version = version_of(&object).ok_or(Failure::Gone)?;
-                    Some(fact(&self.resource, object).map(Change::Applied))
+                    Some(Fact::new(&self.resource, &object).map(Change::Applied))
                 }
                 WatchEvent::Deleted(object) => {
                     *version = version_of(&object).ok_or(Failure::Gone)?;
-                    Some(fact(&self.resource, object).map(|f| Change::Deleted { namespace: f.namespace, name: f.name }))
+                    Some(
+                        Fact::new(&self.resource, &object)
+                            .map(|f| Change::Deleted { namespace: f.namespace, name: f.name }),
+                    )
                 }
             };
             self.health.contact();
@@ -327,72 +322,6 @@ impl Failure {
     }
 }
 
-/// A list in the shape of every Kubernetes list.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawPage {
-    #[serde(default)]
-    api_version: String,
-    #[serde(default)]
-    kind: String,
-    metadata: RawMeta,
-    #[serde(default)]
-    items: Option<Vec<Box<RawValue>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawMeta {
-    #[serde(default)]
-    resource_version: String,
-    #[serde(default, rename = "continue")]
-    next: String,
-}
-
-struct Page {
-    version: String,
-    next: Option<String>,
-    facts: Vec<Fact>,
-    skipped: u64,
-}
-
-fn decode_page(resource: &str, text: &str) -> Result<Page, serde_json::Error> {
-    let raw: RawPage = serde_json::from_str(text)?;
-    let kind = raw.kind.strip_suffix("List").unwrap_or(&raw.kind);
-    let (mut facts, mut skipped) = (Vec::new(), 0);
-    for item in raw.items.unwrap_or_default() {
-        let object = serde_json::from_str::<Json>(item.get()).ok().map(|object| typed(object, &raw.api_version, kind));
-        match object.and_then(|object| fact(resource, object)) {
-            Some(fact) => facts.push(fact),
-            None => skipped += 1,
-        }
-    }
-    let next = Some(raw.metadata.next).filter(|token| !token.is_empty());
-    Ok(Page { version: raw.metadata.resource_version, next, facts, skipped })
-}
-
-/// Items of a list do not say what they are, events do: facts always do.
-fn typed(mut object: Json, api_version: &str, kind: &str) -> Json {
-    if let Some(fields) = object.as_object_mut() {
-        for (key, value) in [("apiVersion", api_version), ("kind", kind)] {
-            if !value.is_empty() && !fields.contains_key(key) {
-                fields.insert(key.to_owned(), Json::from(value));
-            }
-        }
-    }
-    object
-}
-
-fn fact(resource: &str, mut object: Json) -> Option<Fact> {
-    if resource == "nodes"
-        && let Some(status) = object.get_mut("status").and_then(Json::as_object_mut)
-    {
-        // the largest part of a Node by far, and no business of a policy
-        status.shift_remove("images");
-    }
-    Fact::new(resource, &object)
-}
-
 fn version_of(object: &Json) -> Option<String> {
     object.pointer("/metadata/resourceVersion").and_then(Json::as_str).filter(|v| !v.is_empty()).map(str::to_owned)
 }
@@ -431,19 +360,6 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_page_is_typed_pruned_and_skips_what_has_no_name() {
-        let text = r#"{"apiVersion":"v1","kind":"NodeList","metadata":{"resourceVersion":"7","continue":"t"},"items":[
-            {"metadata":{"name":"a","managedFields":[1]},"status":{"images":[1],"x":1}}, {"metadata":{}}, 3]}"#;
-        let page = decode_page("nodes", text).unwrap();
-        assert_eq!((page.version.as_str(), page.next.as_deref(), page.skipped), ("7", Some("t"), 2));
-        let object = crate::engine::value::to_json(&page.facts[0].value).unwrap();
-        let wanted =
-            serde_json::json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}, "status": {"x": 1}});
-        assert_eq!(object, wanted);
-        assert!(decode_page("nodes", r#"{"metadata":{},"items":null}"#).unwrap().facts.is_empty());
-    }
 
     #[test]
     fn waits_grow_to_a_bound_and_differ() {

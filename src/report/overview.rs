@@ -111,7 +111,8 @@ fn table(head: &str, rows: &[(String, Count)], style: Style, out: &mut dyn Write
     writeln!(out, "{}", style.paint(Ink::Bold, &heading))?;
     for (name, count) in rows {
         let Count { deny, warn, audit, exempt, objects } = count;
-        let line = format!("{:<width$}  {deny:>10}  {warn:>10}  {audit:>5}  {exempt:>6}  {objects:>7}", printable(name));
+        let line =
+            format!("{:<width$}  {deny:>10}  {warn:>10}  {audit:>5}  {exempt:>6}  {objects:>7}", printable(name));
         let ink = if *deny > 0 { Some(Ink::Red) } else { (*warn > 0).then_some(Ink::Yellow) };
         writeln!(out, "{}", ink.map_or_else(|| line.clone(), |ink| style.paint(ink, &line)))?;
     }

@@ -65,7 +65,8 @@ fn object(object: &Judged, style: Style, out: &mut dyn Write) -> io::Result<()> 
         self::patch(patch, style, out)?;
     }
     for unknown in &object.unknown {
-        let reason = format!("unknown: the input has no {}; give them with --snapshot", unknown.missing);
+        let reason =
+            format!("unknown: too little is known of {}; give them with --snapshot or --live", unknown.missing);
         writeln!(out, "  {} [{}] {reason}", style.paint(Ink::Dim, "?      "), unknown.policy)?;
     }
     writeln!(out)

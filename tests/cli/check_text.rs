@@ -24,7 +24,7 @@ fn violations_patches_and_unknown_answers() {
               wanted  120
               fix     terminationGracePeriodSeconds: 120
               at      shop.yaml:21:7
-      ?       [governing-service] unknown: the input has no services; give them with --snapshot
+      ?       [governing-service] unknown: too little is known of services; give them with --snapshot or --live
 
     shop.yaml:33:1: StatefulSet shop/cache
       patch   [grace-period] safe defaults, written when it is applied:
@@ -33,7 +33,7 @@ fn violations_patches_and_unknown_answers() {
                - name: cache
                  image: redis:7
         +      terminationGracePeriodSeconds: 120
-      ?       [governing-service] unknown: the input has no services; give them with --snapshot
+      ?       [governing-service] unknown: too little is known of services; give them with --snapshot or --live
 
     3 objects: 1 denial, 2 warnings, 0 audited; 1 patched, 2 unknown, 0 errors
     ");
@@ -70,7 +70,7 @@ fn where_patches_are_not_permitted_they_are_told() {
               wanted  120
               fix     terminationGracePeriodSeconds: 120
               at      shop.yaml:21:7
-      ?       [governing-service] unknown: the input has no services; give them with --snapshot
+      ?       [governing-service] unknown: too little is known of services; give them with --snapshot or --live
 
     shop.yaml:33:1: StatefulSet shop/cache
       warning [grace-period] spec.template.spec.terminationGracePeriodSeconds: stopping takes longer than this
@@ -84,7 +84,7 @@ fn where_patches_are_not_permitted_they_are_told() {
                - name: cache
                  image: redis:7
         +      terminationGracePeriodSeconds: 120
-      ?       [governing-service] unknown: the input has no services; give them with --snapshot
+      ?       [governing-service] unknown: too little is known of services; give them with --snapshot or --live
 
     3 objects: 0 denials, 4 warnings, 0 audited; 0 patched, 2 unknown, 0 errors
     ");
@@ -157,7 +157,7 @@ fn modes_from_labels_are_those_of_the_namespaces() {
     let run = check_files(&["shop.yaml", "--mode", "from-labels"]);
     assert_eq!(
         run.stderr,
-        "note: namespace shop: its labels are not known, so tier-2 and mode warn hold; give it with --snapshot\n"
+        "note: namespace shop: its labels are not known, so tier-2 and mode warn hold; give it with --snapshot or --live\n"
     );
     assert_eq!(run.code, 0);
 }
@@ -282,7 +282,7 @@ fn the_help_tells_all_flags() {
     Options:
           --mode <MODE>
               enforce, warn, audit or off for every object, or from-labels: that of the namespaces in
-              the input or the snapshot
+              the input, the snapshot or the cluster
               
               [default: enforce]
 
@@ -300,13 +300,22 @@ fn the_help_tells_all_flags() {
               [default: deny]
 
           --snapshot <FILE>
-              Manifests of the cluster (kubectl get … -o yaml) that are known but not judged; may be
-              repeated
+              What is known of the cluster but not judged: a file of `seawall snapshot`, or manifests
+              (kubectl get … -o yaml); may be repeated
+
+          --live
+              Read what policies need from the cluster of the current kubeconfig; --kubeconfig and
+              --context mean it as well
+
+          --kubeconfig <FILE>
+              Kubeconfig of the cluster [default: $KUBECONFIG, ~/.kube/config, or the service account of
+              this Pod]
+
+          --context <NAME>
+              Context of the kubeconfig [default: its current one]
 
       -n, --namespace <NAME>
-              Namespace of objects that name none
-              
-              [default: default]
+              Namespace of objects that name none [default: default, with a cluster that of the context]
 
           --config <FILE>
               Configuration file

@@ -10,6 +10,7 @@
 mod check_embedded;
 mod check_errors;
 mod check_json;
+mod check_snapshot;
 mod check_stored;
 mod check_text;
 mod check_versions;

@@ -18,3 +18,4 @@ mod policies;
 mod ratchet;
 mod rbac;
 mod registration;
+mod snapshot;

@@ -1,7 +1,7 @@
 //! What an audit found, kept in a file, and what another one found since: new, fixed, still open.
 
+use super::{Judged, Results};
 use crate::admission::pointer;
-use crate::report::{Judged, Results};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -108,8 +108,8 @@ impl Baseline {
     pub fn load(path: &Path) -> Result<Self, BaselineError> {
         let file = |source| BaselineError::File { path: path.to_owned(), source };
         let text = std::fs::read_to_string(path).map_err(file)?;
-        let baseline: Self = serde_json::from_str(&text)
-            .map_err(|source| BaselineError::Shape { path: path.to_owned(), source })?;
+        let baseline: Self =
+            serde_json::from_str(&text).map_err(|source| BaselineError::Shape { path: path.to_owned(), source })?;
         if baseline.version != VERSION {
             return Err(BaselineError::Version { path: path.to_owned(), found: baseline.version });
         }

@@ -1,0 +1,33 @@
+//! Flags of commands that load policies.
+
+use crate::config::Settings;
+use crate::policy::store::PolicySet;
+use crate::server::policies::PolicySource;
+use anyhow::Context as _;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Which configuration and which policies.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct PolicyArgs {
+    /// Configuration file
+    #[arg(long, value_name = "FILE", env = "SEAWALL_CONFIG")]
+    config: Option<PathBuf>,
+    /// Folder of policies that extend the embedded ones
+    #[arg(long, value_name = "FOLDER", env = "SEAWALL_POLICIES")]
+    policies: Option<PathBuf>,
+    /// The folder of --policies replaces the embedded ones
+    #[arg(long, requires = "policies")]
+    policies_only: bool,
+}
+
+impl PolicyArgs {
+    /// Reads both.
+    pub(super) fn load(self) -> anyhow::Result<(Settings, PolicySet)> {
+        let settings = self.config.map_or_else(|| Ok(Settings::default()), |path| Settings::load(&path))?;
+        let source = PolicySource { folder: self.policies, only: self.policies_only };
+        let bundle = source.read().context("the policies cannot be read")?;
+        let set = source.build(&bundle, &settings).context("the policies cannot be used")?;
+        Ok((settings, set))
+    }
+}
