@@ -17,6 +17,7 @@ use regorus::rvm::vm::RegoVM;
 use seawall::admission::request::Request;
 use seawall::config::Settings;
 use seawall::context::facts::Facts;
+use seawall::engine::analysis;
 use seawall::engine::compile::EngineKind;
 use seawall::engine::evaluate::Worker;
 use seawall::engine::rewrite;
@@ -183,7 +184,9 @@ fn engine(bundle: &Bundle) -> regorus::Engine {
     }
     let trees: serde_json::Value = serde_json::from_str(&plain.get_ast_as_json().unwrap()).unwrap();
     for tree in trees.as_array().unwrap() {
-        let text = rewrite::assignments(tree["source"]["contents"].as_str().unwrap(), &tree["ast"]).unwrap();
+        let text =
+            rewrite::for_rvm(tree["source"]["contents"].as_str().unwrap(), &tree["ast"], &analysis::imports(tree))
+                .unwrap();
         engine.add_policy(tree["source"]["file"].as_str().unwrap().to_owned(), text).unwrap();
     }
     engine

@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 
 /// Label that says what kind of data a workload or claim holds.
 const DATA: &str = "seawall.dev/data";
+/// Label that says what a workload asks of its storage.
+const PROFILE: &str = "seawall.dev/workload-profile";
 
 /// What is judged: the request itself or a part of its object.
 #[derive(Debug, Clone)]
@@ -124,8 +126,9 @@ fn derive(
     if !matches!(request.operation, Operation::Create | Operation::Update) || before.as_ref() == Some(&part) {
         return None;
     }
-    // what the workload says of its data holds for its parts
-    let data = request.subject().and_then(|o| label(o, DATA)).map(str::to_owned);
+    // what the workload says of its data and its storage holds for its parts
+    let said = |key: &'static str| Some((key, request.subject().and_then(|o| label(o, key))?.to_owned()));
+    let said: Vec<(&str, String)> = [DATA, PROFILE].into_iter().filter_map(said).collect();
     let complete = |part: Value| match part {
         Value::Object(fields) => {
             let mut object = fields;
@@ -135,11 +138,11 @@ fn derive(
             if let (Some(namespace), Some(metadata)) = (&request.namespace, metadata) {
                 or_insert(metadata, "namespace", namespace);
             }
-            if let Some(data) = &data
+            if !said.is_empty()
                 && let Some(metadata) = inner(&mut object, "metadata")
                 && let Some(labels) = inner(metadata, "labels")
             {
-                or_insert(labels, DATA, data);
+                said.iter().for_each(|(key, text)| or_insert(labels, key, text));
             }
             Some(Value::Object(object))
         }
@@ -194,13 +197,14 @@ mod tests {
 
     #[test]
     fn what_the_workload_says_of_its_data_holds_for_its_claims() {
-        let object = json!({"metadata": {"labels": {DATA: "cache"}}, "spec": {"volumeClaimTemplates": [
+        let object = json!({"metadata": {"labels": {DATA: "cache", PROFILE: "queue"}}, "spec": {"volumeClaimTemplates": [
             {"metadata": {"name": "a"}}, {"metadata": {"name": "b", "labels": {DATA: "durable"}}},
             {"metadata": null}, {"metadata": {"labels": null}}, {"kind": "Other"},
         ]}});
         let claims = claim_templates(&request(object, Value::Null));
         let of = |claim: &Target| label(claim.request.object().unwrap(), DATA).unwrap().to_owned();
         assert_eq!(claims.iter().map(of).collect::<Vec<_>>(), ["cache", "durable", "cache", "cache", "cache"]);
+        assert!(claims.iter().all(|c| label(c.request.object().unwrap(), PROFILE) == Some("queue")));
         // what the part says of itself does not make it another kind
         assert_eq!(claims[4].request.object().unwrap()["kind"], "PersistentVolumeClaim");
     }

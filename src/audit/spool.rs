@@ -84,7 +84,11 @@ mod tests {
         let spool: Spool<String> = filling.finish().unwrap();
         for _ in 0..2 {
             let mut seen = Vec::new();
-            spool.each(&mut |row| Ok(seen.push(row.clone()))).unwrap();
+            let pushed = spool.each(&mut |row| {
+                seen.push(row.clone());
+                Ok(())
+            });
+            pushed.unwrap();
             assert_eq!(seen, ["a\nb", "", "ü"]);
         }
         assert_eq!(spool.at(places[2]).unwrap(), "ü");

@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod cluster;
 mod policies;
+mod policy;
 mod serve;
 mod snapshot;
 mod webhook_config;
@@ -30,6 +31,8 @@ enum Command {
     Check(Box<check::CheckArgs>),
     /// Judge everything that a cluster has, without changing anything
     Audit(Box<audit::AuditArgs>),
+    /// Look at policies and at what they make of a cluster
+    Policy(policy::PolicyCommand),
     /// Write down what policies ask of a cluster, for check --snapshot
     Snapshot(Box<snapshot::SnapshotArgs>),
 }
@@ -43,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::WebhookConfig(args) => webhook_config::run(*args),
         Command::Check(args) => check::run(*args),
         Command::Audit(args) => audit::run(&args),
+        Command::Policy(command) => policy::run(command),
         Command::Snapshot(args) => snapshot::run(*args),
     };
     match result {

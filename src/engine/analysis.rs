@@ -123,17 +123,23 @@ impl<'t> Module<'t> {
         let file = printed.get("source")?.get("file")?.as_str()?.to_owned();
         let path = |node: &Json| Some(chain(node)?.constant()?.join("."));
         let package = format!("data.{}", path(tree.get("package")?.get("refr")?)?);
-        let contents = printed.get("source")?.get("contents")?.as_str()?;
-        let mut imports = BTreeMap::new();
-        for import in tree.get("imports").and_then(Json::as_array).into_iter().flatten() {
-            let full = path(import.get("refr")?)?;
-            let alias = import.get("as").and_then(|span| text(contents, span)).or_else(|| full.rsplit('.').next())?;
-            imports.insert(alias.to_owned(), full.clone());
-        }
+        let imports = imports(printed);
         let rules = tree.get("rules").and_then(Json::as_array);
         let own = rules.into_iter().flatten().filter_map(|rule| Some(head_chain(rule)?.root.to_owned())).collect();
         Some(Self { file, package, tree, imports, own })
     }
+}
+
+/// The imports of a printed module: full path by alias.
+pub fn imports(printed: &Json) -> BTreeMap<String, String> {
+    let contents = printed.get("source").and_then(|s| s.get("contents")?.as_str()).unwrap_or_default();
+    let list = printed.get("ast").and_then(|tree| tree.get("imports")?.as_array());
+    let import = |import: &Json| {
+        let full = chain(import.get("refr")?)?.constant()?.join(".");
+        let alias = import.get("as").and_then(|span| text(contents, span)).or_else(|| full.rsplit('.').next())?;
+        Some((alias.to_owned(), full.clone()))
+    };
+    list.into_iter().flatten().filter_map(import).collect()
 }
 
 /// The source text of a span.

@@ -48,10 +48,10 @@ pub struct Source {
 #[derive(Debug)]
 pub struct Modules {
     engine: Engine,
-    /// The same modules as the RVM's compiler gets them right.
-    pub(super) rewritten: Engine,
+    /// The same modules as the RVM's compiler gets them right, prepared once for the programs of all policies.
+    rewritten: CompiledPolicy,
     /// The rules whose values policies share, and the rewritten modules without them.
-    shared: Option<(Arc<SharedRules>, Engine)>,
+    shared: Option<(Arc<SharedRules>, CompiledPolicy)>,
     /// What every rule calls and reads.
     pub rules: Rules,
 }
@@ -83,23 +83,44 @@ impl Modules {
         let mut rewritten = Engine::new();
         rewritten.set_strict_builtin_errors(true);
         let mut without_shared = rewritten.clone();
+        let mut engine = rewritten.clone();
+        engine.set_gather_prints(true);
         for tree in trees.as_array().into_iter().flatten() {
             let text = |key: &str| tree.get("source").and_then(|s| s.get(key)?.as_str()).unwrap_or_default();
-            let file = text("file");
+            let (file, imports) = (text("file"), analysis::imports(tree));
             let tree = tree.get("ast").unwrap_or(&serde_json::Value::Null);
-            let module = rewrite::assignments(text("contents"), tree).map_err(|line| {
+            let module = rewrite::for_rvm(text("contents"), tree, &imports).map_err(|line| {
                 let problem = "an assignment is the whole body of a rule".to_owned();
                 let instead = "put the body in braces: `if { x := … }`".to_owned();
                 CompileError::Refused(vec![Refused { file: file.to_owned(), line, problem, instead }])
             });
-            let module = if file.ends_with("_test.rego") { text("contents").to_owned() } else { module? };
+            if file.ends_with("_test.rego") {
+                // parsed like the others, run by nobody here
+                continue;
+            }
+            let module = module?;
+            let written = rewrite::for_interpreter(text("contents"), tree, &imports);
+            engine.add_policy(file.to_owned(), written).map_err(|e| prepare(e.to_string()))?;
             let package = rewritten.add_policy(file.to_owned(), module.clone()).map_err(|e| prepare(e.to_string()))?;
             if package != shared {
                 without_shared.add_policy(file.to_owned(), module).map_err(|e| prepare(e.to_string()))?;
             }
         }
-        let shared_rules = SharedRules::compile(&rewritten, &rules, shared)?;
-        let shared = shared_rules.map(|shared_rules| (Arc::new(shared_rules), without_shared));
+        // Preparing goes through all modules, so it is done once and not for each policy. The rule that it asks for is only
+        // what the engine would evaluate by itself; programs name their own.
+        let prepared = |engine: &mut Engine, any: Option<&String>| {
+            let any = any.ok_or_else(|| prepare("they have no rule".to_owned()))?;
+            let compiled = engine.compile_with_entrypoint(&any.as_str().into());
+            compiled.map_err(|e| prepare(e.to_string().trim().to_owned()))
+        };
+        // also prepared as written: what the interpreter cannot use is not loaded
+        prepared(&mut engine, rules.keys().next())?;
+        let rewritten = prepared(&mut rewritten, rules.keys().next())?;
+        let outside = rules.keys().find(|rule| rule.rsplit_once('.').is_none_or(|(package, _)| package != shared));
+        let shared = match (SharedRules::compile(&rewritten, &rules, shared)?, outside) {
+            (Some(shared), Some(_)) => Some((Arc::new(shared), prepared(&mut without_shared, outside)?)),
+            _ => None,
+        };
         Ok(Self { engine, rewritten, shared, rules })
     }
 
@@ -182,23 +203,17 @@ impl Unit {
             .map(|e| format!("{package}.{}", e.rule()))
             .filter(|r| modules.rules.contains_key(r))
             .collect();
-        let Some(first) = entries.first() else {
+        if entries.is_empty() {
             return Err(prepare(
                 "neither `violation` nor `patch`; a policy needs at least `violation contains …`".to_owned(),
             ));
-        };
-        let prepared = |engine: &Engine| {
-            let compiled = engine.clone().compile_with_entrypoint(&first.as_str().into());
-            compiled.map_err(|e| prepare(e.to_string().trim().to_owned()))
-        };
-        // also prepared as written: what the interpreter cannot use is not loaded
-        prepared(&modules.engine)?;
+        }
         let names: Vec<&str> = entries.iter().map(String::as_str).collect();
         let shared = modules.shared.as_ref().and_then(|(shared, without)| {
             let read = shared.read_by(&analysis::closure(&modules.rules, &names));
             (!read.is_empty()).then(|| (shared.clone(), read, without))
         });
-        let compiled = prepared(shared.as_ref().map_or(&modules.rewritten, |(_, _, without)| without))?;
+        let compiled = shared.as_ref().map_or(&modules.rewritten, |(_, _, without)| without).clone();
         let shared = shared.map(|(shared, read, _)| (shared, read));
         let program = match interpret {
             Some(reason) => Err(reason),

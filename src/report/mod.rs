@@ -1,6 +1,7 @@
 //! What a front end found, as one type; each format is a file beside this one.
 
 pub mod baseline;
+pub mod catalogue;
 pub mod coverage;
 mod diff;
 pub mod index;

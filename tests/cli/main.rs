@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod catalogue;
 mod check_embedded;
 mod check_errors;
 mod check_json;
@@ -14,4 +15,5 @@ mod check_snapshot;
 mod check_stored;
 mod check_text;
 mod check_versions;
+mod field;
 mod rig;

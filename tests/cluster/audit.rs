@@ -103,7 +103,8 @@ fn an_audit_finds_what_is_wrong_and_counts_it_once() {
     assert_eq!(audit(&plane, "developer", &[&one[..], &["--tier", "tier-0"]].concat()).violations().len(), 0);
 
     // with pages of one object the same is found
-    let paged = audit(&plane, "developer", &[&one[..], &["--page-size", "1", "--requests-per-second", "1000"]].concat());
+    let paged =
+        audit(&plane, "developer", &[&one[..], &["--page-size", "1", "--requests-per-second", "1000"]].concat());
     assert!(wanted.iter().all(|row| paged.violations().contains(row)), "{:?}", paged.violations());
     assert!(paged.report()["coverage"]["calls"].as_u64() > found.report()["coverage"]["calls"].as_u64());
 
@@ -125,7 +126,10 @@ fn since(plane: &ControlPlane, shop: &str, one: &[&str]) {
     let names = |list: &Value| -> Vec<String> {
         list.as_array().unwrap().iter().map(|row| row[0]["name"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!((names(&comparison["new"]), names(&comparison["fixed"])), (vec!["another".into()], vec!["orders".into()]));
+    assert_eq!(
+        (names(&comparison["new"]), names(&comparison["fixed"])),
+        (vec!["another".into()], vec!["orders".into()])
+    );
     assert_eq!((&comparison["still_open"], &comparison["uncertain"]), (&json!(3), &json!(false)), "{comparison}");
     let broken = audit(plane, "developer", &["--compare", "nothing.json"]);
     assert_eq!((broken.code, broken.stderr.contains("nothing.json")), (2, true), "{}", broken.stderr);
@@ -155,7 +159,8 @@ fn few_rights(plane: &ControlPlane, one: &[&str]) {
     let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "few"},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "few"},
         "subjects": [{"kind": "ServiceAccount", "name": "few", "namespace": "default"}]});
-    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "few", "namespace": "default"}});
+    let account =
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "few", "namespace": "default"}});
     apply(plane, &[account, role, binding]);
     let token = plane.service_account_token("default", "few");
     plane.kubeconfig_for("few", &plane.server(), &token);

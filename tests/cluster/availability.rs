@@ -38,13 +38,12 @@ fn killed_server_is_felt_only_in_enforce() {
     let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "bare"},
                        "provisioner": "ebs.csi.aws.com"});
 
-    kubectl.apply(&bad, &["-n", &unlabelled]).ok().says(&["[database-without-volume]"]);
+    kubectl.apply(&bad, &["-n", &unlabelled]).warned_by("database-without-volume");
     kubectl.apply(&class.to_string(), &[]).ok();
     assert_eq!(kubectl.get(&["storageclass", "bare"])["reclaimPolicy"], "Delete");
 
     // without a label the namespace would only be warned
-    let unguard = kubectl.run(&["label", "namespace", &enforce, "seawall.dev/mode-"], "").refused();
-    unguard.says(&["[mode-not-lowered]"]);
+    kubectl.run(&["label", "namespace", &enforce, "seawall.dev/mode-"], "").denied_by("mode-not-lowered");
 
     seawall.process.signal("KILL");
     assert!(seawall.process.wait_exit(Duration::from_secs(5)).is_some());
@@ -64,7 +63,7 @@ fn killed_server_is_felt_only_in_enforce() {
 
     let seawall = Seawall::start(&plane, "again", &seawall::Options::default()).in_force(&plane);
     kubectl.apply(&good, &["-n", &enforce]).ok();
-    kubectl.apply(&bad, &["-n", &enforce]).refused().says(&["[database-without-volume]"]);
+    kubectl.apply(&bad, &["-n", &enforce]).denied_by("database-without-volume");
     drop(seawall);
 }
 
@@ -118,7 +117,7 @@ fn patched_class_survives_the_way_back_to_audit() {
     let [enforce, audit] = ["enforce", "audit"].map(seawall::default_mode);
     let options = seawall::Options { config: &enforce, ..seawall::Options::default() };
     let mut seawall = Seawall::start(&plane, "enforcing", &options).in_force(&plane);
-    kubectl.apply(&manifest, &[]).ok().says(&["class-reclaim-retain"]);
+    kubectl.apply(&manifest, &[]).patched_by("class-reclaim-retain");
     seawall.process.signal("TERM");
     assert!(seawall.process.wait_exit(Duration::from_secs(30)).is_some_and(|status| status.success()));
 
@@ -153,7 +152,7 @@ fn by_service_without_aggregator_routing() {
     let seawall = Seawall::start(&plane, "seawall", &options).in_force(&plane);
     let namespace = labelled(&plane, "enforce");
     let bad = objects::database_without_volume("db").to_string();
-    plane.kubectl().apply(&bad, &["-n", &namespace]).refused().says(&["[database-without-volume]"]);
+    plane.kubectl().apply(&bad, &["-n", &namespace]).denied_by("database-without-volume");
     drop(seawall);
 }
 
@@ -232,8 +231,7 @@ fn two_replicas_behind_a_service_lose_no_call() {
 
     // the one that is left still judges, alone
     let bad = objects::database_without_volume("db").to_string();
-    let denied = replicas.plane.kubectl().apply(&bad, &["-n", &namespace]).refused();
-    denied.says(&["[database-without-volume]"]);
+    replicas.plane.kubectl().apply(&bad, &["-n", &namespace]).denied_by("database-without-volume");
 }
 
 /// A node that dies without a word takes calls with it only until its endpoint is marked unready.

@@ -35,27 +35,16 @@ fn audit_is_silent_and_recorded() {
     let set = stored(site, &namespace);
     assert!(set.pointer(PROBE).is_none());
     assert!(set["metadata"]["annotations"]["seawall.dev/patched"].is_null());
-    let event = site
-        .plane
-        .audit_events()
-        .into_iter()
-        .find(|e| {
-            e["verb"] == "create"
-                && e["objectRef"]["resource"] == "statefulsets"
-                && e["objectRef"]["namespace"] == *namespace
-        })
-        .expect("the request is in the audit log");
-    assert!(event["annotations"].to_string().contains("database-without-volume"), "{}", event["annotations"]);
+    let here = |event: &Value| event["objectRef"]["namespace"] == *namespace;
+    site.plane.audited("statefulsets", "db", here).audited_by("database-without-volume");
 }
 
 #[test]
 fn warn_tells_and_changes_nothing() {
     let Some(site) = site() else { return };
     let namespace = site.namespace("warn", "tier-0");
-    let output = site.plane.kubectl().apply(&faulty("db"), &["-n", &namespace]).ok();
-    for policy in ["[database-without-volume]", "[readiness-probe]"] {
-        assert!(output.warnings().iter().any(|w| w.contains(policy)), "{policy} in {}", output.stderr);
-    }
+    let output = site.plane.kubectl().apply(&faulty("db"), &["-n", &namespace]);
+    output.warned_by("database-without-volume").warned_by("readiness-probe");
     assert!(stored(site, &namespace).pointer(PROBE).is_none());
 }
 
@@ -73,7 +62,7 @@ fn patch_enabled_without_enforce_patches() {
     let Some(site) = site() else { return };
     let labels = [("seawall.dev/mode", "warn"), ("seawall.dev/tier", "tier-2"), ("seawall.dev/patch", "enabled")];
     let namespace = site.plane.namespace("patching", &labels);
-    site.plane.kubectl().apply(&faulty("db"), &["-n", &namespace]).ok().says(&["readiness-probe"]);
+    site.plane.kubectl().apply(&faulty("db"), &["-n", &namespace]).patched_by("readiness-probe");
     assert!(stored(site, &namespace).pointer(PROBE).is_some());
 }
 
@@ -84,9 +73,9 @@ fn patch_disabled_in_enforce_rejects_and_does_not_patch() {
     let labels = [("seawall.dev/mode", "enforce"), ("seawall.dev/tier", "tier-2"), ("seawall.dev/patch", "disabled")];
     let namespace = site.plane.namespace("unpatched", &labels);
     let kubectl = site.plane.kubectl();
-    kubectl.apply(&faulty("db"), &["-n", &namespace]).refused().says(&["[database-without-volume]"]);
+    kubectl.apply(&faulty("db"), &["-n", &namespace]).denied_by("database-without-volume");
     let patchable = objects::stateful_set("db").without(PROBE).to_string();
-    kubectl.apply(&patchable, &["-n", &namespace]).ok().says(&["[readiness-probe]"]);
+    kubectl.apply(&patchable, &["-n", &namespace]).warned_by("readiness-probe");
     assert!(stored(site, &namespace).pointer(PROBE).is_none());
 }
 
@@ -116,11 +105,10 @@ fn only_administrators_lower_the_guard() {
     for label in
         ["seawall.dev/mode=audit", "seawall.dev/tier-", "seawall.dev/tier=tier-3", "seawall.dev/patch=disabled"]
     {
-        let output = kubectl.run(&["label", "--overwrite", "namespace", &namespace, label], "");
-        assert!(output.stderr.contains("[mode-not-lowered]") && !output.status.success(), "{label}: {}", output.stderr);
+        kubectl.run(&["label", "--overwrite", "namespace", &namespace, label], "").denied_by("mode-not-lowered");
     }
     kubectl.run(&["label", "--overwrite", "namespace", &namespace, "seawall.dev/tier=tier-0"], "").ok();
-    kubectl.run(&["label", "--overwrite", "namespace", &namespace, "team=payments"], "").ok().quiet();
+    kubectl.run(&["label", "--overwrite", "namespace", &namespace, "team=payments"], "").ok();
     let administrator = site.plane.kubectl_as("admin");
     administrator.run(&["label", "--overwrite", "namespace", &namespace, "seawall.dev/mode=audit"], "").ok();
 }

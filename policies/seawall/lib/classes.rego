@@ -175,7 +175,7 @@ encryption_verified(class) if {
 
 asks_for_encryption(class) if {
 	known_way := encryption_facts(class)
-	names := switched_on(fields.dict(known_way, ["aliases"])) | {lower(known_way.parameter)}
+	names := union({switched_on(fields.dict(known_way, ["aliases"])), {lower(known_way.parameter)}})
 	some value in stated(class, names)
 	switches_on(value, fields.list(known_way, ["values"]))
 }

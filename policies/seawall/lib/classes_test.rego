@@ -53,6 +53,33 @@ test_rows if {
 	classes.facts("topolvm.io").boundTo == "node"
 }
 
+test_rows_that_are_switched_off if {
+	knowledge := {
+		"rows": {"p": false, "q": {"storage": "block"}},
+		"inTree": {"migrated": {"kubernetes.io/p": false}, "removed": {"kubernetes.io/q": false}},
+		"aliases": {"r": false, "s": "q"},
+		"suffixes": {".x": false, ".y": "q"},
+		"bucketSuffixes": {"/bucket": false},
+	}
+	rows := {name: classes.row_of(name) | some name in ["p", "q", "r", "s", "a.x", "a.y", "kubernetes.io/p"]}
+		with data.seawall.knowledge.provisioners as knowledge
+	rows == {"p": "", "q": "q", "r": "", "s": "q", "a.x": "", "a.y": "q", "kubernetes.io/p": ""}
+	classes.facts("p") == {} with data.seawall.knowledge.provisioners as knowledge
+	classes.facts("a.y") == {"storage": "block"} with data.seawall.knowledge.provisioners as knowledge
+	not classes.is_bucket({"provisioner": "a/bucket"}) with data.seawall.knowledge.provisioners as knowledge
+	not classes.migrated_to("kubernetes.io/p") with data.seawall.knowledge.provisioners as knowledge
+	not classes.removed_in("kubernetes.io/q") with data.seawall.knowledge.provisioners as knowledge
+}
+
+test_plugins_inside_kubernetes if {
+	classes.migrated_to("kubernetes.io/aws-ebs") == "ebs.csi.aws.com"
+	not classes.migrated_to("kubernetes.io/rbd")
+	not classes.migrated_to("ebs.csi.aws.com")
+	classes.removed_in("kubernetes.io/rbd") == "v1.31"
+	not classes.removed_in("kubernetes.io/aws-ebs")
+	not classes.removed_in("kubernetes.io/no-provisioner")
+}
+
 test_every_row_is_complete if {
 	every name, row in data.seawall.knowledge.provisioners.rows {
 		classes.row_of(name) == name
@@ -80,6 +107,53 @@ test_every_other_name_has_a_row if {
 	every row in data.seawall.knowledge.provisioners.suffixes {
 		row in known
 	}
+}
+
+test_words_about_parameters_are_complete if {
+	every row in data.seawall.knowledge.provisioners.rows {
+		is_complete(row)
+		startswith(object.get(row, "parametersSource", "https://"), "https://")
+		object.get(row, "parameterCase", "sensitive") == "sensitive"
+		every map in [
+			object.get(row, "parameters", {}),
+			object.get(row, "parameterPrefixes", {}),
+			object.get(row, ["encryption", "aliases"], {}),
+			object.get(row, ["encryption", "needsSecret"], {}),
+			object.get(row, ["encryption", "keyParameters"], {}),
+			object.get(row, ["media", "parameters"], {}),
+		] {
+			every key, on in map {
+				key != ""
+				on == true
+			}
+		}
+		is_string(object.get(row, ["media", "instead"], ""))
+		every key, why in object.get(row, ["media", "slow"], {}) {
+			key == lower(key)
+			is_string(why)
+		}
+		every key, instead in object.get(row, "deprecatedParameters", {}) {
+			not key in object.keys(object.get(row, "parameters", {}))
+			is_string(instead)
+		}
+	}
+	every row in data.seawall.knowledge.provisioners.volumeSources {
+		classes.facts(row) != {}
+	}
+	every set in data.seawall.knowledge.provisioners.mountOptions {
+		every option, why in set {
+			option == lower(option)
+			is_string(why)
+		}
+	}
+}
+
+# Where one parameter asks for something, the others about it are known, too.
+is_complete(row) if row.encryption.mode != "parameter"
+
+is_complete(row) if {
+	row.encryption.mode == "parameter"
+	is_string(row.encryption.parameter)
 }
 
 # Otherwise a class could set one key to two values, which is an error of every policy that asks.
@@ -113,6 +187,111 @@ test_verified if {
 	classes.is_verified({"provisioner": "ebs.csi.aws.com"})
 	not classes.is_verified({"provisioner": "csi.proxmox.sinextra.dev"})
 	not classes.is_verified({"provisioner": "unknown"})
+}
+
+test_stated if {
+	class := {"parameters": {"Type": "a", "TYPE": "b", "other": "c", "type": 5, "tyPe": ""}}
+	sort(classes.stated(class, {"type"})) == ["a", "b"]
+	classes.stated(class, set()) == []
+	classes.stated({"parameters": ["type"]}, {"type"}) == []
+	classes.stated(null, {"type"}) == []
+}
+
+test_encryption if {
+	classes.encryption({"provisioner": "pd.csi.storage.gke.io"}) == "on"
+	classes.encryption({"provisioner": "csi.vsphere.vmware.com"}) == "unknown"
+	classes.encryption({"provisioner": "topolvm.io"}) == "unknown"
+	classes.encryption({"provisioner": "x"}) == "unknown"
+	classes.encryption({}) == "unknown"
+	every parameters, state in {
+		{}: "off",
+		{"encrypted": "false"}: "off",
+		{"encrypted": ""}: "off",
+		{"encrypted": "true"}: "on",
+		{"Encrypted": "TRUE"}: "on",
+		{"encrypted": "yes"}: "off",
+	} {
+		classes.encryption({"provisioner": "ebs.csi.aws.com", "parameters": parameters}) == state
+	}
+	longhorn := {"provisioner": "driver.longhorn.io", "parameters": {"encrypted": "true"}}
+	classes.encryption(longhorn) == "incomplete"
+	secret := {"parameters": {"csi.storage.k8s.io/node-stage-secret-name": "s"}}
+	classes.encryption(object.union(longhorn, secret)) == "on"
+	hetzner := {"provisioner": "csi.hetzner.cloud"}
+	classes.encryption(hetzner) == "off"
+	named := {"parameters": {"csi.storage.k8s.io/node-publish-secret-name": "any"}}
+	classes.encryption(object.union(hetzner, named)) == "on"
+	alias := {"provisioner": "io.openebs.csi-mayastor", "parameters": {"secure": "true"}}
+	classes.encryption(alias) == "on"
+}
+
+test_encryption_verified if {
+	classes.encryption_verified({"provisioner": "ebs.csi.aws.com"})
+	not classes.encryption_verified({"provisioner": "zfs.csi.openebs.io"})
+	not classes.encryption_verified({"provisioner": "csi.cloudscale.ch"})
+	not classes.encryption_verified({"provisioner": "x"})
+}
+
+test_own_key if {
+	classes.own_key({"provisioner": "ebs.csi.aws.com"}) == false
+	classes.own_key({"provisioner": "ebs.csi.aws.com", "parameters": {"KmsKeyId": "k"}}) == true
+	not classes.own_key({"provisioner": "dobs.csi.digitalocean.com"})
+	not classes.own_key({"provisioner": "x"})
+}
+
+test_slow_medium if {
+	slow := {name: medium |
+		some name, class in {
+			"ebs": {"provisioner": "ebs.csi.aws.com"},
+			"ebs-hdd": {"provisioner": "ebs.csi.aws.com", "parameters": {"Type": "ST1"}},
+			"ebs-ssd": {"provisioner": "ebs.csi.aws.com", "parameters": {"type": "io2"}},
+			"pd": {"provisioner": "pd.csi.storage.gke.io", "parameters": {"type": ""}},
+			"pd-ssd": {"provisioner": "pd.csi.storage.gke.io", "parameters": {"type": "pd-ssd"}},
+			"azure": {"provisioner": "disk.csi.azure.com"},
+			"azure-hdd": {"provisioner": "disk.csi.azure.com", "parameters": {"storageAccountType": "Standard_LRS"}},
+			"nfs": {"provisioner": "nfs.csi.k8s.io"},
+			"unknown": {"provisioner": "x"},
+		}
+		medium := classes.slow_medium(class)
+	}
+	slow == {
+		"ebs-hdd": {"type": "ST1", "why": "throughput HDD", "stated": true},
+		"pd": {"type": "pd-standard", "why": "HDD", "stated": false},
+		"azure-hdd": {"type": "Standard_LRS", "why": "HDD", "stated": true},
+	}
+}
+
+test_classes_that_pass if {
+	cluster := {
+		"storageclasses": {
+			"a": {"provisioner": "ebs.csi.aws.com"},
+			"b": {"provisioner": "ebs.csi.aws.com", "parameters": {"encrypted": "true"}},
+			"c": {
+				"provisioner": "ebs.csi.aws.com",
+				"parameters": {"encrypted": "true"},
+				"metadata": {"labels": {"seawall.dev/data": "scratch"}},
+			},
+			"d": {"provisioner": "topolvm.io"},
+			"e": {"provisioner": "nfs.csi.k8s.io"},
+			"f": {"provisioner": "rook-ceph.rbd.csi.ceph.com"},
+		},
+		"index": {"classes_by_provisioner": {
+			"ebs.csi.aws.com": ["a", "b", "c"],
+			"topolvm.io": ["d"],
+			"nfs.csi.k8s.io": ["e"],
+			"rook-ceph.rbd.csi.ceph.com": ["f"],
+			"x": ["g"],
+		}},
+	}
+	classes.encrypting("ebs.csi.aws.com") == ["b"] with data.cluster as cluster
+	classes.encrypting("x") == [] with data.cluster as cluster
+	classes.attachable == ["a", "b", "f"] with data.cluster as cluster
+	classes.attachable == [] with data.cluster as {}
+	many := {"index": {"classes_by_provisioner": {
+		"ebs.csi.aws.com": ["a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8", "a9", "aa"],
+		"pd.csi.storage.gke.io": ["b0"],
+	}}}
+	count(classes.attachable) == 10 with data.cluster as many
 }
 
 test_cluster if {

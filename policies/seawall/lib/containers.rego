@@ -81,7 +81,7 @@ written_claims(value, container) := [claim |
 	writes(container, claim.volume)
 ]
 
-# written lists the fixed claims that any container, init containers among them, can write to.
+# written lists the fixed claims that any container, init containers among them, can write to. Most workloads have none.
 written(value) := [claim |
 	fixed := claims(value)
 	count(fixed) > 0

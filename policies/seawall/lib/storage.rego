@@ -7,6 +7,8 @@ package seawall.lib.storage
 
 import data.seawall.lib.classes
 import data.seawall.lib.containers
+import data.seawall.lib.engines
+import data.seawall.lib.labels
 import data.seawall.lib.object as fields
 import data.seawall.lib.workload
 
@@ -58,6 +60,7 @@ verified(class) if {
 #   path:            where it is chosen, for a violation
 #   what:            the class, driver or kind, for a message
 #   class:           the StorageClass that makes it, null where a PersistentVolume or the Pod says more
+#   claim:           the claim or its template, {} for a volume of the Pod itself
 #   facts, verified: as in of()
 # Undefined where nothing is known. Besides the classes it reads persistentvolumeclaims and persistentvolumes.
 behind(value, _, volume) := entry if {
@@ -70,7 +73,7 @@ behind(value, namespace, volume) := entry if {
 	entry := behind_claim(value, namespace, volume)
 }
 
-behind(value, _, volume) := object.union(entry, {"path": path}) if {
+behind(value, _, volume) := object.union(entry, {"path": path, "claim": {}}) if {
 	not containers.kind(value, volume) in {"claimTemplate", "persistentVolumeClaim", "unknown"}
 	source := containers.volume_named(value, volume)
 	entry := behind_source(source)
@@ -88,6 +91,7 @@ behind_template(value, volume) := entries[0] if {
 				classes.class_path(template.claim),
 			),
 			"what": sprintf("class %s", [fields.shown(template.class_name)]),
+			"claim": template.claim,
 			"class": template.class,
 			"facts": template.facts,
 			"verified": template.verified,
@@ -102,7 +106,7 @@ behind_claim(value, namespace, volume) := entries[0] if {
 		stored := data.cluster.persistentvolumeclaims[namespace][claim.claim]
 		found := behind_stored(stored)
 		path := array.concat(workload.pod_path(value), ["volumes", claim.index, "persistentVolumeClaim", "claimName"])
-		entry := object.union(found, {"path": path})
+		entry := object.union(found, {"path": path, "claim": stored})
 	]
 }
 
@@ -158,3 +162,61 @@ first_index(value, volume) := indices[0] if {
 		fields.text(entry, ["name"]) == volume
 	]
 }
+
+# data_behind tells what is behind the data directory of an engine (an entry of subject.engines): one entry as of behind
+# for each volume that is mounted writable there. Volumes elsewhere hold backups, logs or settings.
+data_behind(value, namespace, entry) := [found |
+	volumes := {mount.volume |
+		some mount in containers.file_mounts(entry.container)
+		mount.writable
+		some path in engines.paths(entry.container, entry.facts)
+		containers.touches(mount, path)
+	}
+	some volume in volumes
+	found := behind(value, namespace, volume)
+]
+
+# node_bound lists the volumes with lasting data that live and die with a node: of claim templates, and of claims that
+# the Pods write to. Each entry is as of behind, with
+#   volume:   its name
+#   copies:   how many volumes hold data like it: one for each replica of a template, one for a claim
+node_bound(value, namespace) := [entry |
+	some volume in lasting_volumes(value)
+	found := behind(value, namespace, volume.volume)
+	found.facts.boundTo == "node"
+	not labels.data_kind(found.claim) in {"cache", "scratch", "readonly"}
+	entry := object.union(found, volume)
+]
+
+lasting_volumes(value) := array.concat(own, fixed) if {
+	copies := workload.replicas(value)
+	own := [volume |
+		some template in workload.claim_templates(value)
+		volume := {"volume": template.name, "copies": copies}
+	]
+	fixed := [volume |
+		some claim in containers.written(value)
+		volume := {"volume": claim.volume, "copies": 1}
+	]
+}
+
+# remedy says what to choose where the storage behind a path does not suit a database: block storage that follows its Pod.
+remedy(path) := {"wanted": wanted_of(classes.attachable), "fix": fix_of(path[count(path) - 1], classes.attachable)}
+
+wanted_of(others) := "a class of block storage that follows its Pod" if {
+	others == []
+} else := text if {
+	text := sprintf("a class of block storage that follows its Pod: %s", [concat(", ", others)])
+}
+
+# The last step of the path says what chose the storage.
+fix_of(field, others) := sprintf("%s: %s", [field, others[0]]) if names_class(field)
+
+fix_of(field, others) := sprintf("%s: <a class of block storage>", [field]) if {
+	names_class(field)
+	others == []
+}
+
+fix_of(field, _) := "use a claim of block storage, in volumeClaimTemplates of a StatefulSet" if not names_class(field)
+
+names_class(field) if field in {"storageClassName", "volume.beta.kubernetes.io/storage-class"}

@@ -54,12 +54,6 @@ surges(value) if {
 	not fields.field(value, ["spec", "strategy", "rollingUpdate", "maxSurge"], "25%") in {0, "0%"}
 }
 
-# recreates: an update of this Deployment waits until the old Pods are gone.
-recreates(value) if {
-	fields.text(value, ["kind"]) == "Deployment"
-	fields.text(value, ["spec", "strategy", "type"]) == "Recreate"
-}
-
 # count_text shows a number that came from number_at.
 count_text(number) := format_int(number, 10)
 

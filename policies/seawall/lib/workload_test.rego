@@ -73,7 +73,6 @@ test_surges if {
 		{"rollingUpdate": null},
 	] {
 		workload.surges(deployment(strategy))
-		not workload.recreates(deployment(strategy))
 	}
 	every strategy in [
 		{"type": "Recreate"},
@@ -84,11 +83,6 @@ test_surges if {
 		not workload.surges(deployment(strategy))
 	}
 	not workload.surges({"kind": "StatefulSet"})
-}
-
-test_recreates if {
-	workload.recreates(deployment({"type": "Recreate"}))
-	not workload.recreates({"kind": "Rollout", "spec": {"strategy": {"type": "Recreate"}}})
 }
 
 test_namespace if {

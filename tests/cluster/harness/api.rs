@@ -49,6 +49,12 @@ impl Api {
         self.send(self.client.put(format!("{}{path}", self.base)).json(body))
     }
 
+    /// PATCH with a JSON merge patch.
+    pub(crate) fn merge(&self, path: &str, body: &Value) -> Result<(u16, Value), reqwest::Error> {
+        let request = self.client.patch(format!("{}{path}", self.base));
+        self.send(request.header("Content-Type", "application/merge-patch+json").body(body.to_string()))
+    }
+
     /// DELETE.
     pub(crate) fn delete(&self, path: &str) -> Result<(u16, Value), reqwest::Error> {
         self.send(self.client.delete(format!("{}{path}", self.base)))

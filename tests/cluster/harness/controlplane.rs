@@ -29,7 +29,7 @@ const USERS: [(&str, &str, &str); 5] = [
 const CONTROLLERS: &str = "statefulset-controller,deployment-controller,replicaset-controller,serviceaccount-controller,\
                            namespace-controller,persistentvolume-binder-controller,disruption-controller,\
                            persistentvolumeclaim-protection-controller,persistentvolume-protection-controller,\
-                           garbage-collector-controller,endpointslice-controller";
+                           garbage-collector-controller,endpointslice-controller,resourcequota-controller";
 
 /// What to start.
 #[derive(Debug, Clone, Default)]
@@ -228,9 +228,7 @@ impl ControlPlane {
 
     /// As [`ControlPlane::namespace`], giving the API server's answer when it refuses.
     pub(crate) fn try_namespace(&self, stem: &str, labels: &[(&str, &str)]) -> Result<String, Value> {
-        use std::sync::atomic::{AtomicU32, Ordering};
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("{stem}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("{stem}-{}", next_number());
         let labels: serde_json::Map<String, Value> =
             labels.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
         let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
@@ -243,6 +241,23 @@ impl ControlPlane {
         let text = fs::read_to_string(self.scratch.path().join("audit.log")).unwrap_or_default();
         // the last line may be half written
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// What Seawall's webhooks found in requests to write an object, as the audit log has it: in those of which `also` holds.
+    pub(crate) fn audited(&self, resource: &str, name: &str, also: impl Fn(&Value) -> bool) -> Findings {
+        let of = |event: &Value| {
+            let object = &event["objectRef"];
+            object["resource"] == resource && object["name"] == name && also(event)
+        };
+        let findings = |event: Value| {
+            let annotations = event["annotations"].as_object().cloned().unwrap_or_default();
+            let lists = annotations.into_iter().filter(|(key, _)| key.ends_with("/violations"));
+            lists
+                .filter_map(|(_, text)| serde_json::from_str::<Vec<Value>>(text.as_str()?).ok())
+                .flatten()
+                .collect::<Vec<_>>()
+        };
+        Findings(self.audit_events().into_iter().filter(of).flat_map(findings).collect())
     }
 
     /// A bearer token of a service account, as `kubectl create token` gets it.
@@ -258,6 +273,32 @@ impl ControlPlane {
         }
         text
     }
+}
+
+/// Findings of the audit log; each has `policy`, `field`, `action` and `effective`.
+#[derive(Debug)]
+pub(crate) struct Findings(Vec<Value>);
+
+impl Findings {
+    /// Whether `policy` found something that is recorded and nothing else.
+    pub(crate) fn names(&self, policy: &str) -> bool {
+        self.0.iter().any(|finding| finding["policy"] == policy && finding["effective"] == "Audit")
+    }
+
+    /// Fails the test unless `policy` found something that is recorded and nothing else; counts for `docs/coverage.md` as
+    /// [`Output::denied_by`](super::kubectl::Output::denied_by) does.
+    #[track_caller]
+    pub(crate) fn audited_by(self, policy: &str) -> Self {
+        assert!(self.names(policy), "{policy} is not audited: {self:?}");
+        self
+    }
+}
+
+/// A number that this test process has not used in a name.
+pub(crate) fn next_number() -> u32 {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 fn start_etcd(binaries: &Binaries, dir: &Path, client: u16, peer: u16) -> Result<Guarded, String> {

@@ -53,6 +53,34 @@ impl Output {
         self
     }
 
+    /// Fails the test unless the request was refused by Seawall in the name of `policy`.
+    ///
+    /// `docs/coverage.md` is made from the calls of this method, of [`Output::warned_by`] and [`Output::patched_by`] and of
+    /// their like: `policy` must stand there as text, within a test.
+    #[track_caller]
+    pub(crate) fn denied_by(self, policy: &str) -> Self {
+        self.refused().says(&["denied the request", &format!(". [{policy}] "), "fix: "])
+    }
+
+    /// Fails the test unless the request went through and `policy` warned about it. See [`Output::denied_by`].
+    #[track_caller]
+    pub(crate) fn warned_by(self, policy: &str) -> Self {
+        let output = self.ok();
+        let start = format!("[{policy}] ");
+        assert!(output.warnings().iter().any(|w| w.starts_with(&start)), "no {start} in\n{}", output.stderr);
+        output
+    }
+
+    /// Fails the test unless the request went through and a default of `policy` was announced. See [`Output::denied_by`].
+    #[track_caller]
+    pub(crate) fn patched_by(self, policy: &str) -> Self {
+        let output = self.ok();
+        let end = format!("[{policy}]");
+        let announced = output.warnings().iter().any(|w| w.starts_with("seawall set ") && w.ends_with(&end));
+        assert!(announced, "no `seawall set … {end}` in\n{}", output.stderr);
+        output
+    }
+
     /// The texts of the `Warning:` lines.
     pub(crate) fn warnings(&self) -> Vec<&str> {
         self.stderr.lines().filter_map(|line| line.strip_prefix("Warning: ")).collect()

@@ -60,7 +60,7 @@ impl Site {
 }
 
 /// The shared site: what carries no label is judged in mode enforce, tier-2, so that StorageClasses are patched; its class
-/// `standard` is there for the claims of [`objects::stateful_set`]. `None` when the tests are to skip.
+/// `standard` and the driver are there for the claims of [`objects::stateful_set`]. `None` when the tests are to skip.
 pub(crate) fn site() -> Option<&'static Site> {
     static SITE: OnceLock<Result<Site, String>> = OnceLock::new();
     if !available() {
@@ -73,7 +73,8 @@ pub(crate) fn site() -> Option<&'static Site> {
             let seawall =
                 Seawall::start(&plane, "seawall", &seawall::Options { config: &config, ..seawall::Options::default() });
             let seawall = seawall.in_force(&plane);
-            plane.kubectl().apply(&objects::storage_class("standard").to_string(), &[]).ok();
+            let standing = [objects::csi_driver("ebs.csi.aws.com"), objects::storage_class("standard")];
+            plane.kubectl().apply(&objects::list(&standing), &[]).ok();
             Ok(Site { seawall, plane })
         })
     });

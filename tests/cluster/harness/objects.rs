@@ -9,6 +9,11 @@ pub(crate) trait Manifest {
     fn with(self, pointer: &str, value: impl Into<Value>) -> Value;
     /// Takes a key away.
     fn without(self, pointer: &str) -> Value;
+    /// The record of what was patched: pointer to the policies that had a part in it, each with the value that it found.
+    fn record(&self) -> Value;
+    /// Fails the test unless the record names `policy`; counts for `docs/coverage.md` as
+    /// [`Output::denied_by`](super::kubectl::Output::denied_by) does.
+    fn patched_by(self, policy: &str) -> Self;
 }
 
 impl Manifest for Value {
@@ -30,6 +35,19 @@ impl Manifest for Value {
         self.pointer_mut(parent).unwrap().as_object_mut().unwrap().shift_remove(&key.replace("~1", "/"));
         self
     }
+
+    fn record(&self) -> Value {
+        let text = self["metadata"]["annotations"]["seawall.dev/patched"].as_str().unwrap_or("null");
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[track_caller]
+    fn patched_by(self, policy: &str) -> Self {
+        let record = self.record();
+        let mut entries = record.as_object().into_iter().flat_map(|r| r.values()).filter_map(Value::as_array).flatten();
+        assert!(entries.any(|entry| entry["policy"] == policy), "{policy} is not in the record: {record}");
+        self
+    }
 }
 
 /// Several objects as one document.
@@ -46,6 +64,11 @@ pub(crate) fn storage_class(name: &str) -> Value {
     })
 }
 
+/// A driver that is installed.
+pub(crate) fn csi_driver(name: &str) -> Value {
+    json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": name}, "spec": {}})
+}
+
 /// The headless Service of [`stateful_set`].
 pub(crate) fn headless_service(name: &str) -> Value {
     json!({
@@ -58,7 +81,8 @@ pub(crate) fn headless_service(name: &str) -> Value {
 pub(crate) fn stateful_set(name: &str) -> Value {
     let labels = json!({"app": name});
     json!({
-        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": name, "labels": labels},
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {
+            "name": name, "labels": {"app": name, "seawall.dev/storage-approach": "csi-statefulset"}},
         "spec": {
             "serviceName": name, "replicas": 3, "selector": {"matchLabels": labels},
             "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
@@ -71,6 +95,8 @@ pub(crate) fn stateful_set(name: &str) -> Value {
                 "containers": [{
                     "name": "postgres", "image": "postgres:17.2",
                     "ports": [{"name": "postgres", "containerPort": 5432}],
+                    // three that replicate
+                    "env": [{"name": "PATRONI_SCOPE", "value": name}],
                     "readinessProbe": {"exec": {"command": ["pg_isready", "-U", "postgres"]}},
                     "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
                     "volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data"}],

@@ -26,6 +26,8 @@ pub(crate) struct Options<'a> {
     pub(crate) listen: Option<String>,
     /// `--drain-seconds` and `--linger-seconds`; short unless said otherwise, so that tests end.
     pub(crate) farewell: Option<[u32; 2]>,
+    /// Leave the webhook configurations to the test: no `--register`.
+    pub(crate) unregistered: bool,
     /// Further flags.
     pub(crate) extra: &'a [&'a str],
 }
@@ -99,7 +101,9 @@ impl Seawall {
 pub(crate) fn await_enforcement(plane: &ControlPlane, logs: impl Fn() -> String) {
     // an earlier registration may still fail closed on enforced namespaces
     let namespace = eventually("a namespace can be made", Duration::from_secs(30), || {
-        plane.try_namespace("probe", &[("seawall.dev/mode", "enforce"), ("seawall.dev/tier", "tier-2")]).ok()
+        let labels =
+            [("seawall.dev/mode", "enforce"), ("seawall.dev/tier", "tier-2"), ("seawall.dev/patch", "enabled")];
+        plane.try_namespace("probe", &labels).ok()
     });
     let path = format!("/apis/apps/v1/namespaces/{namespace}/statefulsets?dryRun=All");
     let api = plane.api("developer");
@@ -149,9 +153,11 @@ fn arguments(plane: &ControlPlane, name: &str, options: &Options<'_>) -> Vec<Str
         Some(node) => (format!("{}:8443", node.address), format!("{}:9443", node.address)),
         None => ("127.0.0.1:0".to_owned(), "127.0.0.1:0".to_owned()),
     };
-    let mut args: Vec<String> =
-        ["serve", "--register", "--namespace=seawall-system", "--config"].map(str::to_owned).into();
+    let mut args: Vec<String> = ["serve", "--namespace=seawall-system", "--config"].map(str::to_owned).into();
     args.push(config.display().to_string());
+    if !options.unregistered {
+        args.push("--register".to_owned());
+    }
     args.push(format!("--kubeconfig={}", kubeconfig.display()));
     args.push(format!("--listen={}", options.listen.clone().unwrap_or(listen)));
     args.push(format!("--metrics-listen={metrics}"));

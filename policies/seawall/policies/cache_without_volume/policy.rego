@@ -17,6 +17,7 @@
 package seawall.policies.cache_without_volume
 
 import data.seawall.lib.engines
+import data.seawall.lib.subject
 import data.seawall.lib.workload
 
 target := input.request.object
@@ -54,7 +55,7 @@ violation contains {
 	"fix": "label the workload seawall.dev/data: cache if the data may be lost, else mount a claim at the data directory",
 } if {
 	applies
-	some entry in engines.found(target)
+	some entry in subject.engines
 	entry.sure
 	entry.facts.volume == "advised"
 	not said_cache(entry.container)

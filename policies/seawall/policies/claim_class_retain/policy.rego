@@ -21,6 +21,8 @@
 #   - {resource: persistentvolumes, optional: true}
 package seawall.policies.claim_class_retain
 
+import data.seawall.lib.catalogue
+import data.seawall.lib.catalogue_claims
 import data.seawall.lib.classes
 import data.seawall.lib.labels
 import data.seawall.lib.object as fields
@@ -46,7 +48,7 @@ violation contains {
 		"when this claim is removed, its volume and the data are destroyed for good.",
 	])
 	path := classes.class_path(input.request.object)
-	others := array.slice(classes.retaining(classes.provisioner(class)), 0, 10)
+	others := array.slice(others_for(classes.provisioner(class)), 0, 10)
 	wanted := wanted_of(others)
 	fix := fix_of(path, classes.provisioner(class), others)
 }
@@ -70,6 +72,22 @@ volume_is_retained if {
 }
 
 volume_name := fields.text(input.request.object, ["spec", "volumeName"])
+
+# others_for are the classes that would pass, best first: those of the platform's catalogue that retain, else those of
+# the same provisioner.
+others_for(provisioner) := names if {
+	names := of_catalogue
+	names != []
+} else := names if {
+	names := catalogue.best_of(classes.retaining(provisioner), need)
+}
+
+of_catalogue := [name |
+	some name in catalogue_claims.offers(need)
+	classes.reclaim_policy(classes.known(name)) == "Retain"
+]
+
+need := catalogue_claims.need(input.request.object, input.request.object, input.seawall.tier)
 
 wanted_of(others) := "a class with reclaimPolicy: Retain" if {
 	others == []

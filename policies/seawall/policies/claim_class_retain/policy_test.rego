@@ -105,3 +105,30 @@ review(object) := {
 	"request": {"operation": "CREATE", "object": object, "oldObject": null},
 	"seawall": {"now": "2026-01-15T12:00:00Z", "tier": "tier-2", "parameters": {}},
 }
+
+test_best_first if {
+	grows := {"provisioner": "p", "reclaimPolicy": "Retain", "allowVolumeExpansion": true}
+	more := cluster({
+		"storageclasses": {"z-grows": grows},
+		"index": {"classes_by_provisioner": {"p": ["fast", "keep", "z-grows"]}},
+	})
+	policy.violation == {object.union(on_field, {
+		"wanted": "a class that retains: z-grows, keep",
+		"fix": "storageClassName: z-grows",
+	})} with input as review(claim({})) with data.cluster as more
+}
+
+test_of_the_catalogue if {
+	labels := {"metadata": {"labels": {"seawall.dev/supported": "true"}}}
+	other := object.union(labels, {"provisioner": "q", "reclaimPolicy": "Retain"})
+	more := cluster({
+		"storageclasses": {"fast": labels, "other": other},
+		"index": {"supported_classes": ["fast", "other"]},
+	})
+	policy.violation == {object.union(on_field, {
+		"wanted": "a class that retains: other",
+		"fix": "storageClassName: other",
+	})} with input as review(claim({})) with data.cluster as more
+	alone := cluster({"storageclasses": {"fast": labels}, "index": {"supported_classes": ["fast"]}})
+	policy.violation == {on_field} with input as review(claim({})) with data.cluster as alone
+}

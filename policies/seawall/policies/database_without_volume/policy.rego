@@ -19,6 +19,7 @@ package seawall.policies.database_without_volume
 import data.seawall.lib.containers
 import data.seawall.lib.engines
 import data.seawall.lib.object as fields
+import data.seawall.lib.subject
 import data.seawall.lib.workload
 
 target := input.request.object
@@ -38,7 +39,7 @@ fix := concat(" ", [
 # lacking: the engines whose data does not outlive the Pod, with what is wrong.
 lacking := [{"entry": entry, "lack": lack} |
 	applies
-	some entry in engines.found(target)
+	some entry in subject.engines
 	entry.sure
 	engines.needs_volume(entry)
 	lack := engines.unsaved(target, entry)

@@ -39,24 +39,36 @@ cluster(modes, labels) := {"persistentvolumeclaims": {"shop": {"db-data": {
 	"spec": {"accessModes": modes},
 }}}}
 
-found(path, message) := {{
+found(path, message, fix) := {{
 	"msg": concat("", ["PostgreSQL in container main writes claim db-data from ", message]),
 	"path": path,
 	"found": "db-data",
 	"wanted": "a StatefulSet with volumeClaimTemplates",
-	"fix": concat(" ", [
-		"use kind: StatefulSet with the claim in volumeClaimTemplates;",
-		"until then a Deployment survives only with replicas: 1 and strategy: {type: Recreate}",
-	]),
+	"fix": concat("", ["use kind: StatefulSet with the claim in volumeClaimTemplates", fix]),
 }}
 
 template_path := ["spec", "template", "spec", "volumes", 0, "persistentVolumeClaim", "claimName"]
 
-second := "a scale or rolling update starts a second server on the same data, or one that waits for it forever"
+second := "starts a second server on the same data, or one that waits for it forever"
+
+alone := "; until then it survives only with replicas: 1"
+
+with_spec(value, spec) := object.union(value, {"spec": spec})
+
+test_deployment if {
+	value := workload("Deployment", "postgres:16", {})
+	rolling := concat("", [alone, " and strategy: {type: Recreate}"])
+	by_default := found(template_path, sprintf("a Deployment: a rolling update or a scale %s", [second]), rolling)
+	policy.violation == by_default with input as review(value)
+	recreated := found(template_path, sprintf("a Deployment: a scale %s", [second]), alone)
+	policy.violation == recreated with input as review(with_spec(value, {"strategy": {"type": "Recreate"}}))
+	many := found(template_path, "a Deployment: its 3 replicas are servers on the same data, or wait for it forever", rolling)
+	policy.violation == many with input as review(with_spec(value, {"replicas": 3}))
+}
 
 test_workloads if {
-	every kind in ["Deployment", "ReplicaSet", "ReplicationController"] {
-		expected := found(template_path, sprintf("a %s: %s", [kind, second]))
+	every kind in ["ReplicaSet", "ReplicationController"] {
+		expected := found(template_path, sprintf("a %s: a scale %s", [kind, second]), alone)
 		policy.violation == expected with input as review(workload(kind, "postgres:16", {}))
 	}
 }
@@ -65,6 +77,7 @@ test_pod if {
 	expected := found(
 		["spec", "volumes", 0, "persistentVolumeClaim", "claimName"],
 		"a Pod: it is not started again when its node fails, and nothing keeps a second one off the volume",
+		"",
 	)
 	policy.violation == expected with input as review(pod("postgres:16"))
 }

@@ -1,8 +1,8 @@
 # METADATA
 # title: A writer of a single-node claim runs in a StatefulSet
 # description: >
-#   A claim that one node at a time can mount, written from a Deployment, stops the next rolling update: the new Pod
-#   waits for a volume that the old Pod holds.
+#   A claim that one node at a time can mount, written from a bare Pod, ReplicaSet or ReplicationController: nothing keeps a
+#   second Pod off the volume, or lets it wait for one that never comes.
 # related_resources:
 # - ref: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/
 # custom:
@@ -11,66 +11,62 @@
 #   severity: medium
 #   actions: {tier-0: Warn, tier-1: Warn, tier-2: Warn, tier-3: Audit}
 #   match:
-#   - {apiGroups: [apps], apiVersions: [v1], resources: [deployments, replicasets], operations: [CREATE, UPDATE]}
+#   - {apiGroups: [apps], apiVersions: [v1], resources: [replicasets], operations: [CREATE, UPDATE]}
 #   - {apiGroups: [""], apiVersions: [v1], resources: [replicationcontrollers], operations: [CREATE, UPDATE]}
 #   - {apiGroups: [""], apiVersions: [v1], resources: [pods], operations: [CREATE, UPDATE], via: direct}
 #   context:
 #   - {resource: persistentvolumeclaims, optional: true}
 package seawall.policies.deployment_writes_claim_unknown_engine
 
+import data.seawall.lib.claims
 import data.seawall.lib.containers
-import data.seawall.lib.engines
-import data.seawall.lib.labels
 import data.seawall.lib.object as fields
+import data.seawall.lib.subject
 import data.seawall.lib.workload
 
 target := input.request.object
 
 namespace := workload.namespace(input.request)
 
+# Deployments have policies of their own: deployment-claim-strategy, and for many replicas, of whatever kind,
+# shared-claim-many-replicas. A Deployment of one replica that stops the old Pod first is in order.
 applies if {
+	workload.replicas(target) < 2
 	not workload.judged_at_owner(target)
 	not workload.data_kind(target) in {"scratch", "readonly"}
 }
 
 # What a recognised engine writes is judged by deployment-writes-claim.
 engine_claims := {claim.claim |
-	some entry in engines.found(target)
+	some entry in subject.engines
 	entry.sure
 	some claim in containers.written_claims(target, entry.container)
 }
 
-# single_node: the claim is known, and only one node, or one Pod, can mount it at a time.
-single_node(claim) if {
-	modes := fields.list(claim, ["spec", "accessModes"])
-	some mode in ["ReadWriteOnce", "ReadWriteOncePod"]
-	mode in modes
-	not "ReadWriteMany" in modes
-}
+kind := fields.text(target, ["kind"])
 
 consequence := "it is not started again when its node fails, and nothing keeps a second one off the volume" if {
-	workload.is_pod(target)
-} else := "after a scale or update the new Pod waits for the volume that the old one holds"
+	kind == "Pod"
+} else := "after a scale the new Pod waits for the volume that the old one holds, or writes the same files"
+
+meanwhile := "" if {
+	kind == "Pod"
+} else := "; until then it survives only with replicas: 1"
 
 violation contains {
-	"msg": sprintf("a %s writes claim %s, which one node at a time can mount: %s", [
-		fields.shown(fields.text(target, ["kind"])),
-		fields.shown(written.claim),
-		consequence,
+	"msg": concat(" ", [
+		sprintf("a %s writes claim %s,", [fields.shown(kind), fields.shown(written.claim)]),
+		sprintf("which %s can mount: %s", [claims.reach(claim), consequence]),
 	]),
 	"path": array.concat(workload.pod_path(target), ["volumes", written.index, "persistentVolumeClaim", "claimName"]),
 	"found": written.claim,
 	"wanted": "a StatefulSet with volumeClaimTemplates, or a claim with ReadWriteMany if the content is shared",
-	"fix": concat(" ", [
-		"use kind: StatefulSet with the claim in volumeClaimTemplates;",
-		"until then a Deployment survives only with replicas: 1 and strategy: {type: Recreate}",
-	]),
+	"fix": sprintf("use kind: StatefulSet with the claim in volumeClaimTemplates%s", [meanwhile]),
 } if {
 	applies
-	some listed in array.concat(containers.main(target), containers.init(target))
-	some written in containers.written_claims(target, listed.container)
+	some written in containers.written(target)
 	not written.claim in engine_claims
-	claim := data.cluster.persistentvolumeclaims[namespace][written.claim]
-	single_node(claim)
-	not labels.data_kind(claim) in {"scratch", "readonly"}
+	claim := claims.known(namespace, written.claim)
+	claims.single_node(claim)
+	not claims.harmless(claim)
 }

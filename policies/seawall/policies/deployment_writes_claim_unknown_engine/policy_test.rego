@@ -25,7 +25,7 @@ pod(image) := {
 }
 
 labelled(value) := object.union(
-	workload("Deployment", "acme/store:3", {}),
+	workload("ReplicaSet", "acme/store:3", {}),
 	{"metadata": {"labels": {"seawall.dev/data": value}}},
 )
 
@@ -41,24 +41,21 @@ cluster(modes, labels) := {"persistentvolumeclaims": {"shop": {"db-data": {
 
 once := cluster(["ReadWriteOnce"], {})
 
-found(path, kind, message) := {{
+found(path, kind, message, fix) := {{
 	"msg": sprintf("a %s writes claim db-data, which one node at a time can mount: %s", [kind, message]),
 	"path": path,
 	"found": "db-data",
 	"wanted": "a StatefulSet with volumeClaimTemplates, or a claim with ReadWriteMany if the content is shared",
-	"fix": concat(" ", [
-		"use kind: StatefulSet with the claim in volumeClaimTemplates;",
-		"until then a Deployment survives only with replicas: 1 and strategy: {type: Recreate}",
-	]),
+	"fix": concat("", ["use kind: StatefulSet with the claim in volumeClaimTemplates", fix]),
 }}
 
 template_path := ["spec", "template", "spec", "volumes", 0, "persistentVolumeClaim", "claimName"]
 
-waits := "after a scale or update the new Pod waits for the volume that the old one holds"
+waits := "after a scale the new Pod waits for the volume that the old one holds, or writes the same files"
 
 test_workloads if {
-	every kind in ["Deployment", "ReplicaSet", "ReplicationController"] {
-		expected := found(template_path, kind, waits)
+	every kind in ["ReplicaSet", "ReplicationController"] {
+		expected := found(template_path, kind, waits, "; until then it survives only with replicas: 1")
 		policy.violation == expected with input as review(workload(kind, "acme/store:3", {})) with data.cluster as once
 	}
 }
@@ -68,19 +65,21 @@ test_pod if {
 		["spec", "volumes", 0, "persistentVolumeClaim", "claimName"],
 		"Pod",
 		"it is not started again when its node fails, and nothing keeps a second one off the volume",
+		"",
 	)
 	policy.violation == expected with input as review(pod("acme/store:3")) with data.cluster as once
 }
 
 test_quiet if {
 	every value in [
-		workload("Deployment", "postgres:16", {}),
-		workload("Deployment", "acme/store:3", {"readOnly": true}),
+		workload("ReplicaSet", "postgres:16", {}),
+		workload("ReplicaSet", "acme/store:3", {"readOnly": true}),
+		object.union(workload("ReplicaSet", "acme/store:3", {}), {"spec": {"replicas": 2}}),
 		labelled("scratch"),
 		labelled("readonly"),
 		owned(pod("acme/store:3"), "batch/v1", "Job"),
 		owned(workload("ReplicaSet", "acme/store:3", {}), "apps/v1", "Deployment"),
-		owned(workload("Deployment", "acme/store:3", {}), "postgresql.cnpg.io/v1", "Cluster"),
+		owned(workload("ReplicaSet", "acme/store:3", {}), "postgresql.cnpg.io/v1", "Cluster"),
 	] {
 		policy.violation == set() with input as review(value) with data.cluster as once
 	}
@@ -88,17 +87,17 @@ test_quiet if {
 }
 
 test_claim if {
-	policy.violation == set() with input as review(workload("Deployment", "acme/store:3", {}))
+	policy.violation == set() with input as review(workload("ReplicaSet", "acme/store:3", {}))
 	every modes in [["ReadWriteOnce"], ["ReadWriteOncePod"]] {
-		count(policy.violation) == 1 with input as review(workload("Deployment", "acme/store:3", {}))
+		count(policy.violation) == 1 with input as review(workload("ReplicaSet", "acme/store:3", {}))
 			with data.cluster as cluster(modes, {})
 	}
 	every modes in [["ReadWriteMany"], ["ReadOnlyMany"], ["ReadWriteOnce", "ReadWriteMany"], []] {
-		policy.violation == set() with input as review(workload("Deployment", "acme/store:3", {}))
+		policy.violation == set() with input as review(workload("ReplicaSet", "acme/store:3", {}))
 			with data.cluster as cluster(modes, {})
 	}
 	every label in ["scratch", "readonly"] {
-		policy.violation == set() with input as review(workload("Deployment", "acme/store:3", {}))
+		policy.violation == set() with input as review(workload("ReplicaSet", "acme/store:3", {}))
 			with data.cluster as cluster(["ReadWriteOnce"], {"seawall.dev/data": label})
 	}
 }

@@ -1,0 +1,54 @@
+package seawall.policies.network_fs_for_database_test
+
+import data.seawall.policies.network_fs_for_database as policy
+
+test_class_of_a_template if {
+	policy.violation == {found} with input as review(set("slow", {})) with data.cluster as cluster
+	policy.violation == set() with input as review(set("block", {})) with data.cluster as cluster
+	policy.violation == set() with input as review(set("slow", {})) with data.cluster as {}
+}
+
+test_data_that_may_vanish if {
+	every kind in ["cache", "scratch", "readonly"] {
+		object := set("slow", {"seawall.dev/data": kind})
+		policy.violation == set() with input as review(object) with data.cluster as cluster
+	}
+	durable := set("slow", {"seawall.dev/data": "durable"})
+	policy.violation == {found} with input as review(durable) with data.cluster as cluster
+}
+
+found := {
+	"msg": concat(" ", [
+		"PostgreSQL in container db keeps its data",
+		"on a network file system (class slow):",
+		"locks, fsync and renames are weaker there than on a disk of its own,",
+		"so that a stall or a second server on the same files can corrupt the data.",
+	]),
+	"path": ["spec", "volumeClaimTemplates", 0, "spec", "storageClassName"],
+	"found": "class slow",
+	"wanted": "a class of block storage that follows its Pod: block",
+	"fix": "storageClassName: block",
+}
+
+cluster := {
+	"storageclasses": {"slow": {"provisioner": "nfs.csi.k8s.io"}, "block": {"provisioner": "ebs.csi.aws.com"}},
+	"index": {"classes_by_provisioner": {"nfs.csi.k8s.io": ["slow"], "ebs.csi.aws.com": ["block"]}},
+}
+
+set(class, labels) := {
+	"kind": "StatefulSet",
+	"metadata": {"labels": labels},
+	"spec": {
+		"volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"storageClassName": class}}],
+		"template": {"spec": {"containers": [{
+			"name": "db",
+			"image": "postgres:16",
+			"volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data"}],
+		}]}},
+	},
+}
+
+review(object) := {
+	"request": {"operation": "CREATE", "object": object, "oldObject": null},
+	"seawall": {"now": "2026-01-15T12:00:00Z", "tier": "tier-2", "parameters": {"families": ["postgres"]}},
+}
