@@ -180,3 +180,103 @@ pub(super) fn names(object: &Value) -> (String, String) {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     (text("/metadata/namespace"), text("/metadata/name"))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use serde_json::json;
+    use std::sync::{Arc, Mutex};
+
+    /// Answers in turn; what was asked is kept.
+    fn client(answers: Vec<(u16, Value)>) -> (Client, Arc<Mutex<Vec<String>>>) {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (kept, answers) = (seen.clone(), Arc::new(Mutex::new(VecDeque::from(answers))));
+        let service = tower::service_fn(move |request: axum::http::Request<kube::client::Body>| {
+            kept.lock().unwrap().push(request.uri().query().unwrap_or_default().to_owned());
+            let (code, body) = answers.lock().unwrap().pop_front().unwrap();
+            let answer = axum::http::Response::builder().status(code).body(Body::from(body.to_string())).unwrap();
+            async move { Ok::<_, std::convert::Infallible>(answer) }
+        });
+        (Client::new(service, "default"), seen)
+    }
+
+    fn page(keys: &[(&str, &str)], next: &str) -> (u16, Value) {
+        let items: Vec<Value> = keys.iter().map(|(n, m)| json!({"metadata": {"namespace": n, "name": m}})).collect();
+        (200, json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"continue": next}, "items": items}))
+    }
+
+    fn failure(code: u16, metadata: Value) -> (u16, Value) {
+        let reason = if code == 410 { "Expired" } else { "Other" };
+        (
+            code,
+            json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": "no", "metadata": metadata}),
+        )
+    }
+
+    async fn read(answers: Vec<(u16, Value)>) -> (Vec<String>, Option<String>, Vec<String>) {
+        let (client, seen) = client(answers);
+        let gvk = Gvk { group: String::new(), version: "v1".into(), kind: "Pod".into() };
+        let gvr = Gvr { group: String::new(), version: "v1".into(), resource: "pods".into() };
+        let source =
+            Source { resource: "pods".into(), path: "/api/v1/pods".into(), gvk, gvr, judged: true, fact: true };
+        let budget = Budget::new(Duration::ZERO);
+        let mut stream = Stream::new(&client, source, 2, 3, &budget);
+        let mut names = Vec::new();
+        while let Some(object) = stream.next().await {
+            let (namespace, name) = super::names(&object);
+            names.push(format!("{namespace}/{name}"));
+        }
+        let asked = seen.lock().unwrap().clone();
+        (names, stream.failed, asked)
+    }
+
+    #[tokio::test]
+    async fn a_page_that_fails_is_asked_for_again() {
+        let answers = vec![
+            page(&[("a", "1"), ("a", "2")], "t"),
+            failure(500, json!({})),
+            failure(429, json!({})),
+            page(&[("b", "1")], ""),
+        ];
+        let (names, failed, asked) = read(answers).await;
+        assert_eq!((names.join(" ").as_str(), failed), ("a/1 a/2 b/1", None));
+        assert!(asked[1..].iter().all(|query| query.contains("continue=t")), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn a_forgotten_version_goes_on_behind_the_last_key() {
+        let gone = |token: &str| failure(410, json!({"continue": token}));
+        let answers = vec![page(&[("a", "1")], "old"), gone("new"), page(&[("b", "1")], "")];
+        let (names, failed, asked) = read(answers).await;
+        assert_eq!((names.join(" ").as_str(), failed), ("a/1 b/1", None));
+        assert!(asked[2].contains("continue=new"), "{asked:?}");
+        // without a token the list begins again, and nothing is seen twice
+        let answers = vec![
+            page(&[("a", "1"), ("a", "2")], "old"),
+            failure(410, json!({})),
+            page(&[("a", "1"), ("a", "2")], "t"),
+            page(&[("a", "3")], ""),
+        ];
+        let (names, failed, asked) = read(answers).await;
+        assert_eq!((names.join(" ").as_str(), failed), ("a/1 a/2 a/3", None));
+        assert!(!asked[2].contains("continue"), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_listed_is_named_with_its_place() {
+        let (names, failed, asked) = read(vec![page(&[("a", "1")], "t"), failure(403, json!({}))]).await;
+        assert_eq!((names.len(), failed.as_deref(), asked.len()), (1, Some("no (after a/1)"), 2));
+        let tired = vec![failure(500, json!({})), failure(500, json!({})), failure(500, json!({}))];
+        let (names, failed, asked) = read(tired).await;
+        assert_eq!((names.len(), failed.as_deref(), asked.len()), (0, Some("no"), 3));
+    }
+
+    #[test]
+    fn keys_are_ordered_as_etcd_orders_them() {
+        assert!(by_namespace("a-b", "a").is_lt());
+        assert!(by_namespace("a", "a0").is_lt());
+        assert!(by_key(("a", "2"), ("a", "10")).is_gt());
+    }
+}
