@@ -223,6 +223,30 @@ impl PolicySet {
         })
     }
 
+    /// A set with only these policies as they are. `None` where one is not there.
+    #[must_use]
+    pub fn some(&self, ids: &[String]) -> Option<Self> {
+        let found = |id: &String| {
+            let Policy { metadata, file, unit, parameters } = self.get(id)?;
+            let (metadata, file, unit) = (metadata.clone(), file.clone(), unit.clone());
+            Some(Policy { metadata, file, unit, parameters: parameters.clone() })
+        };
+        let mut policies = ids.iter().map(found).collect::<Option<Vec<Policy>>>()?;
+        policies.sort_by(|a, b| a.id().cmp(b.id()));
+        policies.dedup_by(|a, b| a.id() == b.id());
+        Some(Self {
+            matcher: Matcher::new(policies.iter().map(|p| &p.metadata)),
+            needed: needs(policies.iter().map(|p| &p.metadata)),
+            watched: needs(policies.iter().map(|p| &p.metadata).filter(|m| m.is_registered())),
+            policies,
+            knowledge: self.knowledge.clone(),
+            operator_groups: self.operator_groups.clone(),
+            api_versions: self.api_versions.clone(),
+            modules: self.modules.clone(),
+            digest: self.digest.clone(),
+        })
+    }
+
     /// Which policies concern which requests.
     #[must_use]
     pub const fn matcher(&self) -> &Matcher {

@@ -8,6 +8,7 @@
 )]
 
 mod apply;
+mod audit;
 mod availability;
 mod cases;
 mod catalogue;
