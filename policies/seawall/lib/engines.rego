@@ -2,7 +2,9 @@
 # title: Database engines in containers
 # description: >
 #   Recognises the engine that a container runs: by the label seawall.dev/engine, then by command and arguments, then by
-#   the image, and, as a hint only, by the declared port. What is known of an engine is data.
+#   the image, and, as a hint only, by the declared port. What is known of an engine is data. Recognition runs for nearly
+#   every review: what is cheap and settles the matter comes first, nothing is taken apart twice, and of a script only
+#   the lines that hold a known word.
 package seawall.lib.engines
 
 import data.seawall.knowledge.engines as known
@@ -15,22 +17,44 @@ import data.seawall.lib.workload
 #   engine, title, facts:   what (facts is empty for a declared engine that is not in the table)
 #   by:                     label, command, image or port
 #   sure:                   whether a denial may rest on it
-found(value) := [entry |
-	some listed in containers.main(value)
-	entry := recognised(listed.index, view(listed.container))
-] if {
-	declared(value) == ""
+found(value) := entries if {
+	is_object(value)
+	entries := labelled(value, declared(value))
+} else := []
+
+labelled(value, "") := [entry |
+	some index, container in listed(value)
+	is_object(container)
+	seen := view(container)
+	not seen.aside
+	entry := verdict(index, seen)
+]
+
+labelled(_, "none") := []
+
+labelled(value, word) := [hit(chosen.index, chosen.view, engine, "label", true)] if {
+	not word in {"", "none"}
+	engine := declared_engine(word)
+	chosen := declared_container(value, engine)
 }
 
-found(value) := [hit(container.index, container.view, engine, "label", true)] if {
-	engine := declared_engine(declared(value))
-	container := declared_container(value, engine)
+# listed are the main containers.
+listed(value) := entries if {
+	kind := object.get(value, "kind", null)
+	path := object.get({"Pod": ["spec", "containers"]}, kind, ["spec", "template", "spec", "containers"])
+	entries := object.get(value, path, null)
+	is_array(entries)
+} else := []
+
+# declared is the label as written, on the workload or else on its Pods; "" where there is none.
+declared(value) := lower(trim_space(concat("", array.slice(written, 0, 1)))) if {
+	written := [text |
+		some path in [["metadata", "labels"], ["spec", "template", "metadata", "labels"]]
+		text := object.get(value, array.concat(path, ["seawall.dev/engine"]), "")
+		is_string(text)
+		text != ""
+	]
 }
-
-found(value) := [] if declared(value) == "none"
-
-# declared is the label as written, "" where there is none.
-declared(value) := lower(trim_space(workload.label(value, "seawall.dev/engine")))
 
 # declared_engine: the label may use any word that the table knows the engine by. A word that is not known at all is
 # an engine of which nothing is known.
@@ -50,14 +74,15 @@ declared_engine(word) := word if {
 # one that is no side container, else the first.
 declared_container(value, engine) := candidates[0] if {
 	all := [{"index": index, "view": seen} |
-		some listed in containers.main(value)
-		index := listed.index
-		seen := view(listed.container)
+		some index, container in listed(value)
+		is_object(container)
+		seen := view(container)
 	]
 	same := [entry |
 		some entry in all
-		seen := recognised(entry.index, entry.view)
-		family(seen.engine) == family(engine)
+		not entry.view.aside
+		ran := verdict(entry.index, entry.view)
+		family(ran.engine) == family(engine)
 	]
 	open := [entry |
 		some entry in all
@@ -66,54 +91,63 @@ declared_container(value, engine) := candidates[0] if {
 	candidates := array.concat(array.concat(same, open), all)
 }
 
-# sidecar: by its name, image or command the container only serves another one: exporter, proxy, backup, agent.
-sidecar(container) if serves(view(container))
-
-recognised(index, seen) := entry if {
-	not aside(seen)
-	engine := command_engine(seen)
-	entry := hit(index, seen, engine, "command", true)
+verdict(index, seen) := entry if {
+	seen.engine != ""
+	entry := hit(index, seen, seen.engine, "command", true)
 } else := entry if {
-	not beside(seen)
 	seen.image_engine != ""
-	entry := hit(index, seen, seen.image_engine, "image", image_sure(seen))
-} else := hit(index, seen, engine, "port", false) if {
 	not beside(seen)
+	entry := hit(index, seen, seen.image_engine, "image", image_sure(seen))
+} else := entry if {
 	engine := port_engine(seen.container)
+	not beside(seen)
+	entry := hit(index, seen, engine, "port", false)
 }
 
 hit(index, seen, first, by, sure) := {
 	"index": index,
-	"name": fields.shown(fields.text(seen.container, ["name"])),
+	"name": fields.shown(object.get(seen.container, "name", null)),
 	"container": seen.container,
 	"engine": engine,
-	"title": object.get(facts(engine), "title", fields.shown(engine)),
-	"facts": facts(engine),
+	"title": title(row, engine),
+	"facts": row,
 	"by": by,
-	"sure": certain(sure, facts(engine)),
+	"sure": certain(sure, row),
 } if {
-	engine := become(first, seen)
+	engine := become(first, seen.container)
+	row := object.get(known.table, engine, {})
 }
 
 # become: settings tell what an image that several engines share runs.
-become(engine, seen) := others[0] if {
+become(engine, container) := other if {
 	others := sort([other |
-		some other, words in object.get(facts(engine), "becomes", {})
-		is_array(words)
-		some word in words
-		says(seen, word)
+		some other, signs in known.table[engine].becomes
+		is_array(signs)
+		text := settings(container)
+		some word in signs
+		contains(text, word)
 	])
-	count(others) > 0
+	other := others[0]
 } else := engine
 
-says(seen, word) if {
-	some element in seen.elements
-	contains(element, word)
+# settings are the arguments and, in lower case, the environment variables, one on a line.
+settings(container) := concat("\n", array.concat(elements(container), variables)) if {
+	variables := [text |
+		some variable in fields.list(container, ["env"])
+		is_object(variable)
+		words := [word |
+			some key in ["name", "value"]
+			word := object.get(variable, key, "")
+			is_string(word)
+		]
+		text := lower(concat("=", words))
+	]
 }
 
-says(seen, word) if {
-	some variable in fields.list(seen.container, ["env"])
-	contains(lower(concat("=", [fields.text(variable, ["name"]), fields.text(variable, ["value"])])), word)
+title(row, engine) := text if {
+	text := row.title
+} else := text if {
+	text := fields.shown(engine)
 }
 
 # What was not checked against the vendor's documents may not lead to a denial.
@@ -126,55 +160,41 @@ facts(engine) := object.get(known.table, engine, {})
 
 family(engine) := object.get(facts(engine), "family", engine)
 
-# --- what makes a container no engine ---
+# --- what recognition looks at ---
 
-# aside: whatever the image, this container does something else.
-aside(seen) if {
-	some word in words(fields.text(seen.container, ["name"]))
-	known.side_names[word]
+# view is what recognition looks at, taken apart once. A container that by its own name works beside the engine is
+# looked at no further.
+#   aside:         whatever the image, this container does something else
+#   engine:        what command and arguments start, "" where they do not say
+#   scripted:      they are a script for a shell
+#   image_engine:  what the image's name says, "" where it does not say exactly one
+view(container) := {"container": container, "aside": true} if {
+	name := object.get(container, "name", "")
+	is_string(name)
+	beside_it := [word |
+		some word in words(name)
+		known.side_names[word]
+	]
+	count(beside_it) > 0
+} else := {
+	"container": container,
+	"aside": start.aside,
+	"engine": start.engine,
+	"scripted": start.scripted,
+	"image_name": name,
+	"image_words": parts,
+	"image_engine": image,
+} if {
+	name := image_name(container)
+	parts := words(name)
+	image := image_engine(parts)
+	start := start_of(elements(container), image)
 }
 
-# A sentinel watches data and keeps none.
-aside(seen) if {
-	some element in seen.elements
-	contains(element, "--sentinel")
-}
+# sidecar: by its name, image or command the container only serves another one: exporter, proxy, backup, agent.
+sidecar(container) if serves(view(container))
 
-aside(seen) if {
-	not command_engine(seen)
-	some element in seen.elements
-	regex.match(`(redis|valkey)-sentinel`, element)
-}
-
-# The image of an engine that runs only one of its tools,
-aside(seen) if {
-	not command_engine(seen)
-	not hands_over(seen.script)
-	some command in seen.commands
-	known.clients[basename(command[0])]
-}
-
-# or only a shell,
-aside(seen) if seen.bare_shell
-
-# or is told to be something else ("cassandra operator", "vault agent").
-aside(seen) if {
-	not command_engine(seen)
-	some command in seen.commands
-	sideways(command)
-}
-
-aside(seen) if {
-	some command in seen.commands
-	known.side_commands[command[0]]
-}
-
-aside(seen) if {
-	some command in seen.commands
-	command[0] in object.get(facts(seen.image_engine), "side_commands", [])
-}
-
-serves(seen) if aside(seen)
+serves(seen) if seen.aside
 
 serves(seen) if {
 	some word in seen.image_words
@@ -184,142 +204,257 @@ serves(seen) if {
 serves(seen) if known.side_images[seen.image_name]
 
 # beside: a sidecar, or by its image something that uses, manages or fronts an engine.
-beside(seen) if serves(seen)
-
 beside(seen) if {
 	some word in seen.image_words
 	known.other_tokens[word]
 }
 
-# hands_over: a script that in the end starts something that cannot be seen here.
+beside(seen) if serves(seen)
+
+# --- command and arguments ---
+
+# elements: command and arguments as one list, at most two hundred of each.
+elements(container) := [element |
+	some field in ["command", "args"]
+	list := object.get(container, field, null)
+	is_array(list)
+	some element in array.slice(list, 0, 200)
+	is_string(element)
+]
+
+# start_of says what command and arguments start. Most images run without any, or with flags only.
+start_of(all, image) := {"aside": false, "engine": "", "scripted": false} if {
+	count(all) == 0
+} else := {"aside": false, "engine": "", "scripted": false} if {
+	flags := [element |
+		some element in array.slice(all, 0, 10)
+		startswith(element, "-")
+	]
+	count(flags) == min([10, count(all)])
+	not contains(concat("\n", all), "-sentinel")
+} else := {"aside": astray, "engine": engine, "scripted": scripted} if {
+	start := started(all, kept(all), image)
+	scripted := start.script != ""
+	engine := command_engine(start.commands, image)
+	astray := aside(start, engine, image, concat("\n", all))
+}
+
+# started is a script for a shell, a shell alone, or the program of a plain command. The image's own program runs where
+# there is none, or where the arguments begin with a flag.
+#   commands:  the programs, each as the list of its words without wrappers and flags; of a script only those that may
+#              be an engine or make one something else
+#   lines, words:  of a script, for a second look
+started(all, plain, image) := start if {
+	parts := split(plain[0], "/")
+	known.shells[parts[count(parts) - 1]]
+	start := shell(array.slice(plain, 1, 2), image)
+} else := {"script": "", "bare": false, "commands": [plain]} if {
+	count(plain) > 0
+	not startswith(all[0], "-")
+} else := {"script": "", "bare": false, "commands": []}
+
+shell([], _) := {"script": "", "bare": true, "commands": []}
+
+shell([script], image) := {
+	"script": script,
+	"bare": false,
+	"commands": commands(lines, starters(words_met, flat, image)),
+	"lines": lines,
+	"words": words_met,
+} if {
+	lines := script_lines(script)
+	flat := concat(" ", lines)
+	words_met := split(replace(replace(flat, "/", " "), "\r", " "), " ")
+}
+
+# command_engine: the one engine that the commands start, "" where it is none or several. The image decides between
+# relatives: mysqld of a MariaDB image is MariaDB.
+command_engine(commands, image) := engine if {
+	engines := {engine |
+		some command in commands
+		engine := program_engine(basename(command[0]))
+		not sideways(command)
+	}
+	count(engines) == 1
+	engine := relative(max(engines), image)
+} else := ""
+
+relative(engine, image) := image if {
+	image_family := known.table[image].family
+	image_family == known.table[engine].family
+} else := engine
+
+program_engine(program) := engine if {
+	engine := known.programs[program]
+	is_string(engine)
+} else := "zookeeper" if {
+	contains(program, "zookeeper")
+}
+
+# aside: whatever the image, this container does something else.
+aside(start, engine, image, text) if {
+	astray(start, engine, image, text)
+} else := false
+
+# A sentinel watches data and keeps none.
+astray(_, _, _, text) if contains(text, "--sentinel")
+
+astray(_, "", _, text) if {
+	contains(text, "-sentinel")
+	regex.match(`(redis|valkey)-sentinel`, text)
+}
+
+# The image of an engine that runs only a shell,
+astray(start, _, _, _) if start.bare
+
+# or one of its tools,
+astray(start, "", _, _) if {
+	some command in tools(start)
+	known.clients[basename(command[0])]
+}
+
+# or is told to be something else ("cassandra operator", "vault agent").
+astray(start, "", _, _) if {
+	some command in start.commands
+	sideways(command)
+}
+
+astray(start, _, _, _) if {
+	some command in start.commands
+	known.side_commands[command[0]]
+}
+
+astray(start, _, image, _) if {
+	some command in start.commands
+	command[0] in object.get(facts(image), "side_commands", [])
+}
+
+# tools are the commands among which to look for a tool: none where a script in the end starts something that cannot
+# be seen here.
+tools(start) := start.commands if start.script == ""
+
+tools(start) := commands(start.lines, wanted) if {
+	start.script != ""
+	not hands_over(start.script)
+	wanted := met(known.clients, start.words)
+}
+
 hands_over(script) if {
 	some sign in ["entrypoint", ".sh", "$@", "exec "]
 	contains(script, sign)
 }
 
 sideways(command) if {
-	known.programs[basename(command[0])]
-	known.side_commands[command[1]]
-}
-
-sideways(command) if {
+	word := command[1]
 	engine := known.programs[basename(command[0])]
-	command[1] in object.get(facts(engine), "side_commands", [])
+	sideword(engine, word)
 }
 
-# --- command and arguments ---
+sideword(_, word) if known.side_commands[word]
 
-# view is what recognition looks at, taken apart once.
-view(container) := {
-	"container": container,
-	"elements": all,
-	"script": script(plain),
-	"commands": commands(all, plain),
-	"bare_shell": bare_shell(plain),
-	"image_name": name,
-	"image_words": words(name),
-	"image_engine": image_engine(words(name)),
-} if {
-	all := elements(container)
-	plain := kept(all)
-	name := image_name(container)
-}
-
-elements(container) := array.slice(
-	[element |
-		some field in ["command", "args"]
-		some element in fields.list(container, [field])
-		is_string(element)
-	],
-	0, 200,
-)
-
-# command_engine: the one engine that the command starts. The image decides between relatives: mysqld of a MariaDB image
-# is MariaDB.
-command_engine(seen) := relative(only(started), seen.image_engine) if {
-	started := {engine |
-		some command in seen.commands
-		not sideways(command)
-		engine := program_engine(basename(command[0]))
-	}
-}
-
-relative(engine, image) := image if {
-	family(image) == family(engine)
-} else := engine
-
-program_engine(program) := engine if {
-	engine := known.programs[program]
-} else := "zookeeper" if {
-	contains(program, "zookeeper")
-}
-
-# commands are the programs that the container starts, each as the list of its words without wrappers and flags: one, or
-# those of a shell script. Nothing where the arguments begin with a flag: then the image's own program runs.
-commands(all, plain) := [plain] if {
-	script(plain) == ""
-	count(plain) > 0
-	not startswith(all[0], "-")
-} else := [command |
-	some line in script_lines(script(plain))
-	command := kept(split(trim_space(line), " "))
-	count(command) > 0
-]
-
-script(plain) := text if {
-	known.shells[basename(plain[0])]
-	text := plain[1]
-} else := ""
-
-bare_shell(plain) if {
-	known.shells[basename(plain[0])]
-	count(plain) == 1
-} else := false
+sideword(engine, word) if word in object.get(facts(engine), "side_commands", [])
 
 # The ends of a long script are looked at, not its middle.
 script_lines(text) := array.concat(
 	array.slice(lines, 0, 60),
 	array.slice(lines, max([60, count(lines) - 60]), count(lines)),
 ) if {
-	joined := replace(text, "\\\n", " ")
+	joined := replace(ends(text), "\\\n", " ")
 	unquoted := replace(replace(replace(joined, "\"", ""), "'", ""), "\t", " ")
 	lines := split(separated(unquoted), ";")
 }
 
+ends(text) := text if {
+	count(text) <= 8192
+} else := both if {
+	both := concat("\n# ", [substring(text, 0, 4096), substring(text, count(text) - 4096, -1)])
+}
+
 separated(text) := replace(replace(replace(replace(text, "\n", ";"), "&", ";"), "|", ";"), "(", ";")
 
-# kept drops, from the first words, flags, assignments, wrappers and the user after gosu and its like.
-kept(all) := [word |
-	some index, word in array.slice(all, 0, 10)
-	word != ""
-	not startswith(word, "-")
-	not dropped(word)
-	not known.user_wrappers[basename(before(all, index))]
+# met are those of the words that the table knows. Building the filter pays for many words only.
+met(table, all) := some_words if {
+	count(all) <= 40
+	some_words := [word |
+		some word in all
+		table[word]
+	]
+} else := some_words if {
+	some_words := [word | some word, on in object.filter(table, all); on]
+}
+
+# starters are the words of the script that may start an engine or make it something else.
+starters(words_met, flat, image) := array.concat(names, others) if {
+	names := met(known.programs, words_met)
+	own := object.get(facts(image), "side_commands", [])
+	others := [word |
+		some word in array.concat(["zookeeper"], array.concat(own, [name | some name, _ in known.side_commands]))
+		contains(flat, word)
+	]
+}
+
+# commands of the lines that hold one of the words.
+commands(lines, wanted) := [command |
+	holding := {line |
+		some word in wanted
+		some line in lines
+		contains(line, word)
+	}
+	some candidate in holding
+	command := kept(split(trim_space(candidate), " "))
+	count(command) > 0
 ]
 
-# A word with a space in it is a script.
-dropped(word) if {
-	not contains(word, " ")
-	handed_on(word)
-}
+# kept drops, from the first words, flags, assignments, wrappers and the user after gosu and its like. A word with a
+# space in it is a script. (One body without calls: this is the innermost part of recognition.)
+kept(all) := [word |
+	first := array.slice(all, 0, 10)
+	text := concat(" ", first)
+	users := {after |
+		some wrapper, on in known.user_wrappers
+		on
+		contains(text, wrapper)
+		some place, switch in first
+		steps := split(switch, "/")
+		steps[count(steps) - 1] == wrapper
+		after := place + 1
+	}
+	some index, word in first
+	word != ""
+	not startswith(word, "-")
+	not index in users
+	parts := split(word, "/")
+	name := parts[count(parts) - 1]
+	wraps := object.get(known.wrappers, name, object.get(known.user_wrappers, name, contains(name, "entrypoint")))
+	[wraps, contains(word, " ")] != [true, false]
+	assigns := [1 |
+		some _ in array.slice(split(word, "="), 1, 2)
+		regex.match(`^[A-Za-z_][A-Za-z0-9_]*=[^ ]*$`, word)
+	]
+	count(assigns) == 0
+]
 
-handed_on(word) if known.wrappers[basename(word)]
-
-handed_on(word) if known.user_wrappers[basename(word)]
-
-handed_on(word) if regex.match(`^[A-Za-z_][A-Za-z0-9_]*=`, word)
-
-handed_on(word) if contains(basename(word), "entrypoint")
-
-before(all, index) := shifted[index] if {
-	shifted := array.concat([""], all)
-}
+# before is the element before that index, "" before the first.
+before(all, index) := element if {
+	index > 0
+	element := all[index - 1]
+} else := ""
 
 basename(path) := parts[count(parts) - 1] if {
 	parts := split(path, "/")
 }
 
 # --- image ---
+
+# image_name: the last part of the image's path without tag and digest, in lower case.
+image_name(container) := name if {
+	image := object.get(container, "image", "")
+	is_string(image)
+	pinned := split(lower(image), "@")
+	path := split(pinned[0], "/")
+	tagged := split(path[count(path) - 1], ":")
+	name := tagged[0]
+} else := ""
 
 # image_parts: the path of the repository without tag and digest, in lower case.
 image_parts(container) := array.concat(array.slice(path, 0, last), [tagged[0]]) if {
@@ -329,10 +464,6 @@ image_parts(container) := array.concat(array.slice(path, 0, last), [tagged[0]]) 
 	tagged := split(path[last], ":")
 }
 
-image_name(container) := parts[count(parts) - 1] if {
-	parts := image_parts(container)
-}
-
 # words between - _ . with trailing digits dropped: "mysql57-server" has mysql and server.
 words(name) := {word |
 	some part in split(replace(replace(name, "_", "-"), ".", "-"), "-")
@@ -340,33 +471,36 @@ words(name) := {word |
 	word != ""
 }
 
-# image_engine: "" where the name does not say exactly one.
-image_engine(parts) := engine if {
-	engine := only(named(parts, known.strong_tokens))
-} else := engine if {
-	engine := only(named(parts, known.tokens))
-} else := engine if {
-	count(named(parts, known.tokens)) == 0
-	engine := only(named(parts, known.weak_tokens))
-} else := ""
-
-named(parts, names) := {engine |
-	some word in parts
-	engine := names[word]
-}
-
-only(engines) := engine if {
-	count(engines) == 1
-	some engine in engines
+# image_engine: "" where the words of the name do not say exactly one. Strong words win, weak words need to be alone.
+image_engine(parts) := concat("", array.slice(said, 0, 1)) if {
+	strong := {engine | some word in parts; engine := known.strong_tokens[word]}
+	plain := {engine | some word in parts; engine := known.tokens[word]}
+	weak := {engine |
+		some word in parts
+		engine := known.weak_tokens[word]
+		count(plain) == 0
+	}
+	said := [engine |
+		some engines in [strong, plain, weak]
+		count(engines) == 1
+		some engine in engines
+		is_string(engine)
+	]
 }
 
 # image_sure: nothing in the image's name is unexplained and the image's own program runs, or the container also has the
 # port or the data directory of the engine. "orders-kafka-consumer" is no Kafka, and "orders-kafka" may be none.
 image_sure(seen) if {
-	not overridden(seen)
-	every word in seen.image_words {
-		plain_word(word)
-	}
+	not seen.scripted
+	count([1 | some _ in object.get(seen.container, "command", [])]) == 0
+	unexplained := [word |
+		some word in seen.image_words
+		not known.plain_tokens[word]
+		not known.tokens[word]
+		not known.strong_tokens[word]
+		not known.weak_tokens[word]
+	]
+	count(unexplained) == 0
 } else if {
 	has_engine_port(seen)
 } else if {
@@ -383,18 +517,6 @@ mounts_engine_path(seen) if {
 	some path in paths(seen.container, facts(seen.image_engine))
 	containers.touches(mount, path)
 }
-
-plain_word(word) if known.plain_tokens[word]
-
-plain_word(word) if known.tokens[word]
-
-plain_word(word) if known.strong_tokens[word]
-
-plain_word(word) if known.weak_tokens[word]
-
-overridden(seen) if count(fields.list(seen.container, ["command"])) > 0
-
-overridden(seen) if seen.script != ""
 
 # repository names the image on Docker Hub: "postgres" for postgres, docker.io/library/postgres and mirrors that keep
 # "library/". Undefined for images of other registries.
@@ -431,10 +553,21 @@ tcp_ports(container) := [number |
 
 tcp(port) if fields.text(port, ["protocol"]) in {"", "TCP"}
 
-port_engine(container) := only({engine |
-	some port in tcp_ports(container)
-	engine := known.ports[format_int(port, 10)]
-})
+port_engine(container) := max(engines) if {
+	ports := object.get(container, "ports", null)
+	is_array(ports)
+	engines := {engine |
+		some port in ports
+		is_object(port)
+		number := object.get(port, "containerPort", null)
+		is_number(number)
+		number <= 65535
+		number == floor(number)
+		engine := known.ports[format_int(number, 10)]
+		tcp(port)
+	}
+	count(engines) == 1
+}
 
 # --- where the data is ---
 

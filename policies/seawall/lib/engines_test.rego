@@ -246,23 +246,84 @@ test_tcp_ports if {
 	engines.tcp_ports({"ports": ports}) == [2, 1]
 }
 
-# What recognition works on holds no empty command.
-test_view if {
+# What recognition works on holds no empty command; of a script only the lines with a known word count.
+test_started if {
 	every expected in [
-		[[], []],
 		[[""], []],
 		[["", "-x"], []],
 		[["-x", "mysqld"], []],
 		[["exec", "mysqld", "-x"], [["mysqld"]]],
-		[["sh", "-c", "a b\n\n# c\nd"], [["a", "b"], ["#", "c"], ["d"]]],
-		[["sh", "-c", ""], [["sh"]]],
+		[["a", "b"], [["a", "b"]]],
+		[["sh", "-c", "a b\n\n# c\nd"], []],
+		[["sh", "-c", "a b\nexec /bin/mysqld c -d; ls"], [["/bin/mysqld", "c"]]],
+		[["sh", "-c", ""], []],
 	] {
-		view := engines.view({"command": expected[0]})
-		view.commands == expected[1]
+		start := engines.started(expected[0], engines.kept(expected[0]), "")
+		start.commands == expected[1]
 	}
 }
 
+test_many_words_and_few_are_the_same if {
+	few := ["a", "mysqld", "b"]
+	many := array.concat(few, split(replace("aaaaaaaaaa", "a", "c c c c c "), " "))
+	engines.met({"mysqld": "mysql", "x": "y", "b": false}, few) == ["mysqld"]
+	engines.met({"mysqld": "mysql", "x": "y", "b": false}, many) == ["mysqld"]
+}
+
+test_the_middle_of_a_very_long_script_is_not_read if {
+	ten := "aaaaaaaaaa"
+	words := replace(replace(replace(ten, "a", ten), "a", ten), "a", "word ")
+	every script, expected in {
+		sprintf("exec mysqld %s", [words]): ["mysql", "command", true],
+		sprintf("echo %s\nexec mysqld", [words]): ["mysql", "command", true],
+		sprintf("echo %s\nexec mysqld\necho %s", [words, words]): [],
+		sprintf("echo %s mysqld", [words]): [],
+	} {
+		verdict(cmd(["sh", "-c", script])) == expected
+	}
+
+	# cut in the middle of a line, which is not taken for a command
+	tail := concat("", array.slice(split(words, " "), 0, 1000))
+	verdict(cmd(["sh", "-c", sprintf("echo %s mysqld %s", [words, substring(tail, 0, 4089)])])) == []
+}
+
 summary(value) := [[entry.index, entry.engine, entry.by, entry.sure] | some entry in engines.found(value)]
+
+test_settings_tell_engines_of_one_image_apart if {
+	wrong({
+		"argument": {
+			"container": {"name": "db", "image": "mariadb:11.4", "args": ["--wsrep-cluster-address=gcomm://a,b"]},
+			"verdict": ["galera", "image", true],
+		},
+		"variable": {
+			"container": {"name": "db", "image": "mysql:8", "env": [{"name": "WSREP_CLUSTER_NAME", "value": "c"}]},
+			"verdict": ["galera", "image", true],
+		},
+		"value": {
+			"container": {"name": "db", "image": "mysql:8", "env": [{"name": "ADDRESS", "value": "GCOMM://a"}]},
+			"verdict": ["galera", "image", true],
+		},
+		"other engine": {
+			"container": {"name": "db", "image": "postgres:17", "args": ["-c", "wsrep=1"]},
+			"verdict": ["postgres", "image", true],
+		},
+		"nothing": {
+			"container": {"name": "db", "image": "mariadb:11.4", "args": ["--server-id=1"]},
+			"verdict": ["mariadb", "image", true],
+		},
+	}) == {}
+}
+
+test_keeper if {
+	wrong({
+		"image": image("clickhouse/clickhouse-keeper:25.3", sure("keeper")),
+		"command": {
+			"container": {"name": "k", "image": "clickhouse/clickhouse-server:25.3", "command": ["clickhouse-keeper"]},
+			"verdict": ["keeper", "command", true],
+		},
+		"somebody's": image("acme/password-keeper:1", doubtful("keeper")),
+	}) == {}
+}
 
 test_label if {
 	pg := {"name": "a", "image": "postgres:16"}

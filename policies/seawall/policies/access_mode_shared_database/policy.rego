@@ -20,6 +20,7 @@ import data.seawall.lib.containers
 import data.seawall.lib.engines
 import data.seawall.lib.labels
 import data.seawall.lib.object as fields
+import data.seawall.lib.subject
 import data.seawall.lib.workload
 
 target := input.request.object
@@ -27,7 +28,7 @@ target := input.request.object
 namespace := workload.namespace(input.request)
 
 writers := [entry |
-	some entry in engines.found(target)
+	some entry in subject.engines
 	entry.sure
 	entry.facts.single_writer
 ]
@@ -55,10 +56,10 @@ violation contains {
 	"wanted": ["ReadWriteOnce"],
 	"fix": fix,
 } if {
-	some entry in writers
 	some template in workload.claim_templates(target)
-	template.name in engines.data_volumes(target, entry)
 	shared(template.template)
+	some entry in writers
+	template.name in engines.data_volumes(target, entry)
 }
 
 violation contains {
@@ -68,8 +69,8 @@ violation contains {
 	"wanted": "a claim with ReadWriteOnce",
 	"fix": fix,
 } if {
-	some entry in writers
 	some fixed in containers.claims(target)
-	fixed.volume in engines.data_volumes(target, entry)
 	shared(data.cluster.persistentvolumeclaims[namespace][fixed.claim])
+	some entry in writers
+	fixed.volume in engines.data_volumes(target, entry)
 }

@@ -32,13 +32,15 @@ required if input.seawall.parameters.strength == "required"
 # Different zones are different nodes, if the scheduler must keep to them.
 firm_keys := {selectors.hostname, selectors.zone}
 
+constraints := selectors.spread_constraints(target)
+
 firm if {
 	some term in selectors.required_terms(target, namespace)
 	term.topologyKey in firm_keys
 }
 
 firm if {
-	some constraint in selectors.spread_constraints(target)
+	some constraint in constraints
 	constraint.topologyKey == selectors.hostname
 	constraint.whenUnsatisfiable == "DoNotSchedule"
 	constraint.maxSkew == 1
@@ -52,7 +54,7 @@ apart if {
 }
 
 apart if {
-	some constraint in selectors.spread_constraints(target)
+	some constraint in constraints
 	constraint.topologyKey == selectors.hostname
 }
 

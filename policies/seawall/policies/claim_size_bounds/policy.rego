@@ -33,6 +33,14 @@ size := fields.field(target, path, null)
 applies if {
 	not labels.data_kind(target) in {"cache", "scratch", "readonly"}
 	not labels.is_owned_by(target, "Pod")
+	not binds_by_hand
+}
+
+# A volume that exists already has the size that it has, and a claim for more of it never binds. (Later every claim that
+# is bound names its volume.)
+binds_by_hand if {
+	input.request.operation == "CREATE"
+	claims.static(target)
 }
 
 # A bound that is no quantity does not bind.

@@ -62,6 +62,9 @@ patch contains {"op": "add", "path": pointer, "value": name} if {
 unnamed := [entry |
 	some entry in catalogue_claims.of(target)
 	classes.class_of(entry.claim) == null
+
+	# What is written and is no text is the API server's to refuse, not ours to replace.
+	fields.field(entry.claim, ["spec", "storageClassName"], null) == null
 	fields.dict(entry.claim, ["spec"]) != {}
 
 	# No volume is made for it; static-claim-class tells what to write.

@@ -15,6 +15,7 @@
 #   - {apiGroups: [""], apiVersions: [v1], resources: [pods], operations: [CREATE, UPDATE], via: direct}
 #   parameters:
 #     images:
+#       apache/kafka: [/tmp/kraft-combined-logs, /tmp/kafka-logs]
 #       bitnami/kafka: [/bitnami/kafka]
 #       bitnami/mariadb: [/bitnami/mariadb]
 #       bitnami/mongodb: [/bitnami/mongodb]
@@ -33,7 +34,9 @@
 #       percona: [/var/lib/mysql]
 #       pgvector/pgvector: [/var/lib/postgresql/data, /var/lib/postgresql]
 #       postgis/postgis: [/var/lib/postgresql/data, /var/lib/postgresql]
+#       postgis/postgis:18: ["/var/lib/postgresql/{major}"]
 #       postgres: [/var/lib/postgresql/data, /var/lib/postgresql]
+#       postgres:18: ["/var/lib/postgresql/{major}"]
 #       rabbitmq: [/var/lib/rabbitmq]
 #       scylladb/scylla: [/var/lib/scylla]
 #       zookeeper: [/data]
@@ -93,11 +96,42 @@ data_paths(entry, _) := paths if {
 
 data_paths(entry, mounts) := paths if {
 	said(entry) == []
-	repository := engines.repository(entry.container)
-	paths := fields.list(input.seawall.parameters.images, [repository])
+	paths := image_paths(entry.container)
 	engines.needs_volume(entry)
 	not configured(entry.container)
 	not mentioned(entry.container, mounts)
+}
+
+# image_paths: a key of the parameter that ends with a number is for images of that major release and later ones.
+image_paths(container) := paths if {
+	images := input.seawall.parameters.images
+	start := concat("", [engines.repository(container), ":"])
+	major := major_of(container)
+	releases := [release |
+		some key, _ in images
+		startswith(key, start)
+		text := trim_prefix(key, start)
+		regex.match(`^[0-9]{1,4}$`, text)
+		release := to_number(text)
+		release <= major
+	]
+	key := sprintf("%s%d", [start, max(releases)])
+	paths := [path |
+		some text in fields.list(images, [key])
+		path := replace(text, "{major}", format_int(major, 10))
+	]
+} else := paths if {
+	repository := engines.repository(container)
+	paths := fields.list(input.seawall.parameters.images, [repository])
+}
+
+# major_of is the number with which the image's tag begins. Undefined for `latest` and its like.
+major_of(container) := major if {
+	path := split(split(fields.text(container, ["image"]), "@")[0], "/")
+	tag := split(path[count(path) - 1], ":")[1]
+	first := split(replace(tag, "-", "."), ".")[0]
+	regex.match(`^[0-9]{1,4}$`, first)
+	major := to_number(first)
 }
 
 # What may be a cache is not expected to keep data where its image would; where somebody put its data, it is.

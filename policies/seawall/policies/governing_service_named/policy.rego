@@ -15,8 +15,8 @@
 #   context: []
 package seawall.policies.governing_service_named
 
-import data.seawall.lib.engines
 import data.seawall.lib.object as fields
+import data.seawall.lib.subject
 import data.seawall.lib.workload
 
 target := input.request.object
@@ -26,7 +26,7 @@ unnamed if fields.field(target, ["spec", "serviceName"], "") == ""
 # Controllers use a StatefulSet of one for its at-most-one promise and need no name.
 needs_name if workload.replicas(target) > 1
 
-needs_name if count(engines.found(target)) > 0
+needs_name if count(subject.engines) > 0
 
 violation contains {
 	"msg": concat(" ", [

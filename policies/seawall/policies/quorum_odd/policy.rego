@@ -39,11 +39,29 @@ applies if {
 is_arbiter(name) if regex.match(`arbiter|arbitrator|garbd`, name)
 
 # The sets of one namespace are few, and only looked at for an engine that votes.
-arbiters := sum([number |
+arbiters := {name: number |
 	some name, other in data.cluster.statefulsets[workload.namespace(input.request)]
 	is_arbiter(name)
 	number := workload.replicas(other)
-])
+}
+
+# Any arbiter may be the one that makes an even number odd. To make an odd number even, it must carry the name of the set.
+joined(members) := sum([number | some number in arbiters]) if members % 2 == 0
+
+joined(members) := sum([number |
+	some name, number in arbiters
+	startswith(name, concat("", [labels.name(target), "-"]))
+]) if {
+	members % 2 == 1
+}
+
+note(0) := ""
+
+note(number) := sprintf("; %d of them arbiters in a set of their own", [number]) if number > 0
+
+fix(replicas, 0) := sprintf("spec: {replicas: %s}", [replicas])
+
+fix(replicas, number) := sprintf("remove an arbiter, or spec: {replicas: %s}", [replicas]) if number > 0
 
 # wanted_number is the next odd number that is large enough.
 wanted_number(voters) := odd_from(max([voters, least]))
@@ -84,13 +102,15 @@ violation contains {
 	"path": ["spec", "replicas"],
 	"found": workload.replicas(target),
 	"wanted": wanted,
-	"fix": sprintf("spec: {replicas: %s}", [workload.count_text(replicas)]),
+	"fix": fix(workload.count_text(replicas), others),
 	"key": entry.name,
 } if {
 	applies
 	some entry in subject.engines
 	replication.votes(target, entry)
-	voters := replication.members(target, entry) + arbiters
-	msg := problem(entry, voters)
+	members := replication.members(target, entry)
+	others := joined(members)
+	voters := members + others
+	msg := concat("", [problem(entry, voters), note(others)])
 	replicas := (workload.replicas(target) + wanted_number(voters)) - voters
 }

@@ -21,6 +21,7 @@ import data.seawall.lib.containers
 import data.seawall.lib.engines
 import data.seawall.lib.object as fields
 import data.seawall.lib.probes
+import data.seawall.lib.subject as shared
 import data.seawall.lib.workload
 
 subject := input.request.object
@@ -38,9 +39,17 @@ governing := service if {
 	service := data.cluster.services[workload.namespace(input.request)][name]
 } else := {}
 
+# servers are the containers that should have a probe. (What probes.subjects would answer, without recognising again.)
+servers := engines_found if {
+	engines_found := shared.engines
+	count(engines_found) > 0
+} else := others if {
+	others := probes.subjects(subject)
+}
+
 unready := [entry |
 	stateful
-	some entry in probes.subjects(subject)
+	some entry in servers
 	not probes.has_readiness(entry.container)
 ]
 

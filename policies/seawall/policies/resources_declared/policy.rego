@@ -101,21 +101,50 @@ violation contains {
 	resources := missing(entry)
 	count(resources) > 0
 	listed := concat(" and ", resources)
-	harm := [harms[resource] | some resource in resources]
+	harm := [text |
+		some resource in resources
+		text := harms[resource]
+	]
 	lines := [sprintf("%s: <what it needs>", [resource]) | some resource in resources]
 }
 
-# excess tells what is wrong with the memory limit; undefined where nothing is.
-excess(entry, _) := {"text": "no limit", "found": "no limit"} if {
+# excess tells what is wrong with the memory limit, and how to mend it; undefined where nothing is.
+excess(entry, request) := {
+	"text": "no limit",
+	"found": "no limit",
+	"fix": sprintf("limits: {memory: %s}", [quantities.shown(request)]),
+} if {
 	written(entry, "limits", "memory") == null
 	not limited("memory")
 }
 
-excess(entry, request) := {"text": text, "found": limit} if {
+# Raising the request takes nothing away from a database that runs.
+excess(entry, request) := {
+	"text": sprintf("a limit of %s", [quantities.shown(limit)]),
+	"found": limit,
+	"fix": sprintf("requests: {memory: %s}", [quantities.shown(limit)]),
+} if {
 	limit := written(entry, "limits", "memory")
 	quantities.milli(limit) != quantities.milli(request)
-	text := sprintf("a limit of %s", [quantities.shown(limit)])
 }
 
-# Raising the request takes nothing away from a database that runs.
-remedy(_, request) := sprintf("limits: {memory: %s}", [quantities.shown(request)]) if request != null
+violation contains {
+	"msg": concat(" ", [
+		sprintf("container %s runs %s with a memory request of %s and %s:", [
+			entry.name,
+			entry.title,
+			quantities.shown(request),
+			wrong.text,
+		]),
+		"what it uses above the request is not kept free for it, and it is killed for that when the node runs short",
+	]),
+	"path": array.concat(workload.pod_path(target), ["containers", entry.index, "resources", "limits", "memory"]),
+	"found": wrong.found,
+	"wanted": "a limit that equals the request",
+	"fix": sprintf("resources: {%s}", [wrong.fix]),
+} if {
+	some entry in judged
+	request := written(entry, "requests", "memory")
+	quantities.milli(request) > 0
+	wrong := excess(entry, request)
+}
