@@ -11,7 +11,7 @@
 //! | `patch` | RFC 6902 patches: merged, applied, recorded, restored | `admission`, `engine`, `policy` |
 //! | [`decision`] | violations and actions become allow, deny, warn, audit | `admission`, `policy` |
 //! | `review` | the pipeline | the above and `config` |
-//! | [`server`], `check` | front ends | everything but `cli` |
+//! | [`server`], `check`, [`audit`] | front ends | everything but `cli` |
 //! | `report` | one result, several formats | everything but front ends |
 //! | [`certs`], [`webhookconfig`] | certificates and webhook configurations | `policy`, `config` |
 //! | [`kubeapi`] | the client of the API server | nothing here |
@@ -19,6 +19,7 @@
 //! | [`config`], [`telemetry`], `cli` | settings, logs and metrics, flags | |
 
 pub mod admission;
+pub mod audit;
 pub mod certs;
 pub mod check;
 pub mod cli;

@@ -11,7 +11,6 @@ mod select;
 mod snapshot;
 
 use crate::admission::request::{Operation, Request};
-use crate::context::scope;
 use crate::decision::{Finding, PolicyFailure, Scope, Unknown};
 use crate::engine::evaluate::Worker;
 use crate::patch::plan::{Change, DroppedPatch};
@@ -23,7 +22,7 @@ use std::time::Instant;
 pub use exempt::Used;
 pub use judge::{inputs, sample};
 pub use select::unanswered;
-pub use snapshot::Snapshot;
+pub use snapshot::{Forced, Snapshot};
 
 /// Which part of the pipeline is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +95,7 @@ impl Outcome {
 /// Reviews a request. Ends at the deadline at the latest (give or take one step of the engine).
 #[must_use]
 pub fn review(request: &Request, snapshot: &Snapshot, phase: Phase, deadline: Instant, worker: &mut Worker) -> Outcome {
-    let scope = scope::scope(request, &snapshot.facts, snapshot.settings.defaults);
+    let scope = snapshot.scope(request);
     let mut outcome = Outcome::new(scope);
     if select::passes(request) {
         return outcome;

@@ -152,6 +152,34 @@ impl Request {
         Self::from_body(request)
     }
 
+    /// The request that would create a stored object as it is: by nobody of the cluster, as a dry run.
+    ///
+    /// # Errors
+    /// When it is no JSON object.
+    pub fn of_stored(kind: &Gvk, resource: &Gvr, object: Value) -> Result<Self, RequestError> {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let name = text("/metadata/name");
+        let is_namespace = resource.group.is_empty() && resource.resource == "namespaces";
+        let namespace = if is_namespace { name.clone() } else { text("/metadata/namespace") };
+        let body = serde_json::json!({
+            "uid": "stored",
+            "kind": kind,
+            "resource": resource,
+            "name": name,
+            "namespace": namespace,
+            "operation": "CREATE",
+            "userInfo": {"username": "seawall:audit", "groups": ["system:authenticated"]},
+            "object": object,
+            "oldObject": null,
+            "dryRun": true,
+            "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"},
+        });
+        match body {
+            Value::Object(body) => Self::from_body(body),
+            _ => Self::from_review(b"{}"),
+        }
+    }
+
     /// Reads the `request` part of a review.
     ///
     /// # Errors

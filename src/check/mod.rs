@@ -63,6 +63,44 @@ pub struct Context {
     pub cluster: Option<Reading>,
 }
 
+/// What is known of a cluster by files and by looking, for commands that judge nothing.
+#[derive(Debug, Default)]
+pub struct Knowledge {
+    /// The facts.
+    pub known: Known,
+    /// Version of the cluster, where one was read, now or for the snapshot.
+    pub server_version: Option<String>,
+    /// What cannot be read.
+    pub errors: Vec<Failure>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// Reads a context without an input.
+#[must_use]
+pub fn knowledge(context: Context, policies: &PolicySet, namespace: &str) -> Knowledge {
+    let mut kinds = Kinds::new(policies.api_versions().clone());
+    Manifests::learn(&mut kinds, &context.files);
+    let files = Manifests::read(context.files, &kinds, namespace);
+    let mut known = Known::default();
+    learn(&mut known, context.cluster.as_ref(), &files);
+    let header = context.cluster.as_ref().map(|cluster| &cluster.header).or(files.headers.first());
+    let server_version = header.map(|header| header.server_version.clone());
+    Knowledge { known, server_version, errors: files.errors, notes: files.notes }
+}
+
+/// Adds a cluster and files that are only known.
+fn learn(known: &mut Known, cluster: Option<&Reading>, files: &Manifests) {
+    if let Some(cluster) = cluster {
+        known.cover(&cluster.header);
+        cluster.objects.iter().for_each(|(kind, object)| known.add(kind, object));
+    }
+    files.headers.iter().for_each(|header| known.cover(header));
+    for manifest in &files.objects {
+        known.add(&manifest.resource.fact_name(), &manifest.object);
+    }
+}
+
 /// Judges all objects of an input. Those of `context` are only known.
 #[must_use]
 pub fn check(
@@ -79,6 +117,9 @@ pub fn check(
     Manifests::learn(&mut kinds, &input);
     let context = Manifests::read(files, &kinds, &options.namespace);
     let manifests = Manifests::read(input, &kinds, &options.namespace);
+    let mut known = Known::default();
+    learn(&mut known, cluster.as_ref(), &context);
+    manifests.headers.iter().for_each(|header| known.cover(header));
     let mut report = Report {
         errors: context.errors.into_iter().chain(manifests.errors).collect(),
         notes: context.notes.into_iter().chain(manifests.notes).collect(),
@@ -97,13 +138,7 @@ pub fn check(
             manifest.namespace().unwrap_or_default()
         )
     }));
-    let mut known = Known::default();
-    if let Some(cluster) = &cluster {
-        known.cover(&cluster.header);
-        cluster.objects.iter().for_each(|(kind, object)| known.add(kind, object));
-    }
-    context.headers.iter().chain(&manifests.headers).for_each(|header| known.cover(header));
-    for manifest in context.objects.iter().chain(&excluded) {
+    for manifest in &excluded {
         known.add(&manifest.resource.fact_name(), &manifest.object);
     }
     let run = Run { policies, settings, from_labels: options.mode.is_none(), now, known };

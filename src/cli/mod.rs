@@ -1,8 +1,10 @@
 //! The command line: one file per subcommand, flags only.
 
+mod audit;
 mod check;
 mod cluster;
 mod policies;
+mod policy;
 mod serve;
 mod snapshot;
 mod webhook_config;
@@ -27,6 +29,10 @@ enum Command {
     WebhookConfig(Box<webhook_config::WebhookConfigArgs>),
     /// Judge manifests as the API server would have them judged
     Check(Box<check::CheckArgs>),
+    /// Judge everything that a cluster has, without changing anything
+    Audit(Box<audit::AuditArgs>),
+    /// Look at policies and at what they make of a cluster
+    Policy(policy::PolicyCommand),
     /// Write down what policies ask of a cluster, for check --snapshot
     Snapshot(Box<snapshot::SnapshotArgs>),
 }
@@ -39,6 +45,8 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::WebhookConfig(args) => webhook_config::run(*args),
         Command::Check(args) => check::run(*args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Policy(command) => policy::run(command),
         Command::Snapshot(args) => snapshot::run(*args),
     };
     match result {

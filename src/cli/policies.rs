@@ -23,9 +23,9 @@ pub(super) struct PolicyArgs {
 
 impl PolicyArgs {
     /// Reads both.
-    pub(super) fn load(self) -> anyhow::Result<(Settings, PolicySet)> {
-        let settings = self.config.map_or_else(|| Ok(Settings::default()), |path| Settings::load(&path))?;
-        let source = PolicySource { folder: self.policies, only: self.policies_only };
+    pub(super) fn load(&self) -> anyhow::Result<(Settings, PolicySet)> {
+        let settings = self.config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::load)?;
+        let source = PolicySource { folder: self.policies.clone(), only: self.policies_only };
         let bundle = source.read().context("the policies cannot be read")?;
         let set = source.build(&bundle, &settings).context("the policies cannot be used")?;
         Ok((settings, set))

@@ -4,7 +4,7 @@ use super::cluster::{ClusterArgs, block_on};
 use super::policies::PolicyArgs;
 use crate::context::cluster::NAMESPACES;
 use crate::context::read::{Reading, Wanted, read};
-use crate::report::snapshot;
+use crate::report::{catalogue, snapshot};
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use std::io::{self, BufWriter, Write};
@@ -45,7 +45,9 @@ enum Format {
 pub(super) fn run(args: SnapshotArgs) -> anyhow::Result<ExitCode> {
     let SnapshotArgs { output, format, namespace, allow_incomplete, cluster, policies } = args;
     let (_, set) = policies.load()?;
-    let kinds = set.needed_context().keys().cloned().chain([NAMESPACES.to_owned()]).collect();
+    // `policy catalogue` reads snapshots as well
+    let catalogue = set.library_context(catalogue::RULE).unwrap_or_default();
+    let kinds = set.needed_context().keys().cloned().chain(catalogue).chain([NAMESPACES.to_owned()]).collect();
     let wanted = Wanted { kinds, namespaces: namespace.into_iter().collect(), ..Wanted::default() };
     let reading = block_on(async { Ok(read(&cluster.client().await?, &wanted, jiff::Timestamp::now()).await?) })?;
     let mut stderr = io::stderr().lock();

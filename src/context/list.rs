@@ -10,50 +10,79 @@ use serde_json::value::RawValue;
 use std::time::Duration;
 
 /// Objects in one page of a list: client-go's own number.
-const PAGE: u32 = 500;
+pub const PAGE: u32 = 500;
 /// Longest time for one answer of the API server.
 const REQUEST: Duration = Duration::from_secs(30);
 
-/// A list under way. All pages are of one version of the collection.
-pub(super) struct Pages<'c> {
+/// A list under way. All pages are of one version of the collection, unless the API server forgot that version meanwhile: then
+/// it goes on with a newer one behind the last key that was listed (`ListOptions.continue`, 410 `Expired` with a token).
+pub struct Pages<'c> {
     client: &'c Client,
     path: String,
+    first: ListParams,
+    /// The next page; `None` behind the last.
     params: Option<ListParams>,
 }
 
 /// One page.
 #[derive(Debug)]
-pub(super) struct Page<T> {
+pub struct Page<T> {
     /// The `resourceVersion` of the list.
-    pub(super) version: String,
+    pub version: String,
     /// What was made of the objects.
-    pub(super) items: Vec<T>,
+    pub items: Vec<T>,
     /// Objects of which nothing was made.
-    pub(super) skipped: u64,
+    pub skipped: u64,
     /// Length of the answer.
-    pub(super) bytes: usize,
+    pub bytes: usize,
     next: Option<String>,
 }
 
 impl<'c> Pages<'c> {
     /// The list of a collection.
-    pub(super) fn new(client: &'c Client, path: &str) -> Self {
-        Self { client, path: path.to_owned(), params: Some(ListParams::default().limit(PAGE)) }
+    #[must_use]
+    pub fn new(client: &'c Client, path: &str) -> Self {
+        Self::with(client, path, ListParams::default().limit(PAGE))
     }
 
-    /// The next page, with `make` applied to every object; `None` behind the last.
-    pub(super) async fn next<T: Send + 'static>(
+    /// The list of a collection with a page size or a selector of its own.
+    #[must_use]
+    pub fn with(client: &'c Client, path: &str, params: ListParams) -> Self {
+        Self { client, path: path.to_owned(), first: params.clone(), params: Some(params) }
+    }
+
+    /// Begins again.
+    pub fn restart(&mut self) {
+        self.params = Some(self.first.clone());
+    }
+
+    /// The next page, with `make` applied to every object; `None` behind the last. After an error the same page is asked for
+    /// again.
+    ///
+    /// # Errors
+    /// Those of the API server.
+    pub async fn next<T: Send + 'static>(
         &mut self,
         make: impl Fn(Json) -> Option<T> + Send + 'static,
     ) -> Result<Option<Page<T>>, kube::Error> {
         let Some(params) = &self.params else { return Ok(None) };
         let request = Request::new(&self.path).list(params).map_err(kube::Error::BuildRequest)?;
-        let text = within(REQUEST, self.client.request_text(request)).await?;
+        let text = match within(REQUEST, self.client.request_text(request)).await {
+            Err(kube::Error::Api(status)) if status.code == 410 => {
+                let token = status.metadata.as_ref().and_then(|m| m.continue_.clone()).filter(|t| !t.is_empty());
+                let Some(token) = token else { return Err(kube::Error::Api(status)) };
+                let params = self.first.clone().continue_token(&token);
+                self.params = Some(params.clone());
+                let request = Request::new(&self.path).list(&params).map_err(kube::Error::BuildRequest)?;
+                within(REQUEST, self.client.request_text(request)).await?
+            }
+            answer => answer?,
+        };
         let page = tokio::task::spawn_blocking(move || decode(&text, make))
             .await
             .map_err(|error| kube::Error::Service(Box::new(error)))?
             .map_err(kube::Error::SerdeError)?;
-        self.params = page.next.as_deref().map(|token| ListParams::default().limit(PAGE).continue_token(token));
+        self.params = page.next.as_deref().map(|token| self.first.clone().continue_token(token));
         Ok(Some(page))
     }
 }

@@ -9,7 +9,7 @@ pub mod cluster;
 pub mod coverage;
 pub mod facts;
 pub mod kinds;
-mod list;
+pub mod list;
 pub mod manifest;
 pub mod namespace;
 pub mod read;

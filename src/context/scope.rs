@@ -36,12 +36,18 @@ pub fn scope(request: &Request, facts: &Facts, defaults: Defaults) -> Scope {
         }
         Decisive::Defaults => from_labels(|_| None, defaults),
     };
-    let raised = request.subject().and_then(|o| own_label(o, TIER)).and_then(|value| Tier::from_label(&value).ok());
-    let is_namespace = matches!(decisive(request), Decisive::Own);
-    match raised.filter(|_| !is_namespace && request.operation != Operation::Connect) {
+    match raised(request) {
         Some(raised) => Scope { tier: scope.tier.min(raised), ..scope },
         None => scope,
     }
+}
+
+/// The tier that an object asks for by its own label. (Of a Namespace that label says what its objects have.)
+#[must_use]
+pub fn raised(request: &Request) -> Option<Tier> {
+    let raised = request.subject().and_then(|o| own_label(o, TIER)).and_then(|value| Tier::from_label(&value).ok());
+    let is_namespace = matches!(decisive(request), Decisive::Own);
+    raised.filter(|_| !is_namespace && request.operation != Operation::Connect)
 }
 
 /// The namespace whose labels decide, where it is one that may not be in the cache.

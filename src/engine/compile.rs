@@ -1,14 +1,13 @@
 //! Makes programs from Rego: all modules are parsed together, then each policy gets a small program of its own, so that
 //! one policy's error, limit or panic is its own.
 
-use super::analysis::{self, Refused, Rule, Rules};
+use super::analysis::{self, Refused, Rules};
 use super::builtins::{self, short};
 use super::rewrite;
 use super::shared::SharedRules;
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::program::Program;
 use regorus::{CompiledPolicy, Engine};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -49,20 +48,12 @@ pub struct Source {
 #[derive(Debug)]
 pub struct Modules {
     engine: Engine,
-    /// The modules of each package.
-    texts: BTreeMap<String, Vec<Text>>,
-    /// The rules whose values policies share.
-    shared: Option<Arc<SharedRules>>,
+    /// The same modules as the RVM's compiler gets them right, prepared once for the programs of all policies.
+    rewritten: CompiledPolicy,
+    /// The rules whose values policies share, and the rewritten modules without them.
+    shared: Option<(Arc<SharedRules>, CompiledPolicy)>,
     /// What every rule calls and reads.
     pub rules: Rules,
-}
-
-/// A module as the engines get it right.
-#[derive(Debug)]
-struct Text {
-    file: String,
-    for_interpreter: String,
-    for_rvm: String,
 }
 
 impl Modules {
@@ -89,10 +80,11 @@ impl Modules {
         if !refused.is_empty() {
             return Err(CompileError::Refused(refused));
         }
-        let mut engine = Engine::new();
-        engine.set_strict_builtin_errors(true);
+        let mut rewritten = Engine::new();
+        rewritten.set_strict_builtin_errors(true);
+        let mut without_shared = rewritten.clone();
+        let mut engine = rewritten.clone();
         engine.set_gather_prints(true);
-        let mut texts: BTreeMap<String, Vec<Text>> = BTreeMap::new();
         for tree in trees.as_array().into_iter().flatten() {
             let text = |key: &str| tree.get("source").and_then(|s| s.get(key)?.as_str()).unwrap_or_default();
             let (file, imports) = (text("file"), analysis::imports(tree));
@@ -102,43 +94,34 @@ impl Modules {
                 let instead = "put the body in braces: `if { x := … }`".to_owned();
                 CompileError::Refused(vec![Refused { file: file.to_owned(), line, problem, instead }])
             });
-            let for_interpreter = rewrite::for_interpreter(text("contents"), tree, &imports);
-            let package =
-                engine.add_policy(file.to_owned(), for_interpreter.clone()).map_err(|e| prepare(e.to_string()))?;
-            if !file.ends_with("_test.rego") {
-                let file = file.to_owned();
-                texts.entry(package).or_default().push(Text { file, for_interpreter, for_rvm: module? });
+            if file.ends_with("_test.rego") {
+                // parsed like the others, run by nobody here
+                continue;
+            }
+            let module = module?;
+            let written = rewrite::for_interpreter(text("contents"), tree, &imports);
+            engine.add_policy(file.to_owned(), written).map_err(|e| prepare(e.to_string()))?;
+            let package = rewritten.add_policy(file.to_owned(), module.clone()).map_err(|e| prepare(e.to_string()))?;
+            if package != shared {
+                without_shared.add_policy(file.to_owned(), module).map_err(|e| prepare(e.to_string()))?;
             }
         }
-        if let Some(any) = rules.keys().next() {
-            // what policies do not use must be usable as well
-            let all = engine.clone().compile_with_entrypoint(&any.as_str().into());
-            all.map_err(|e| prepare(e.to_string().trim().to_owned()))?;
-        }
-        let mut modules = Self { engine, texts, shared: None, rules };
-        modules.shared = SharedRules::compile(&modules, shared)?.map(Arc::new);
-        Ok(modules)
-    }
-
-    /// An engine with only the modules that these rules lead to, for one of the engines. The engine analyses all modules that
-    /// it has for each entry point, so a policy set would load in quadratic time.
-    pub(super) fn part(&self, kind: EngineKind, of: &Rule, without: Option<&str>) -> Result<Engine, String> {
-        let packages: BTreeSet<&str> = of
-            .refers
-            .iter()
-            .filter_map(|name| Some(name.rsplit_once('.')?.0))
-            .filter(|p| Some(*p) != without)
-            .collect();
-        let mut engine = Engine::new();
-        engine.set_strict_builtin_errors(true);
-        for text in packages.into_iter().filter_map(|package| self.texts.get(package)).flatten() {
-            let module = match kind {
-                EngineKind::Rvm => text.for_rvm.clone(),
-                EngineKind::Interpreter => text.for_interpreter.clone(),
-            };
-            engine.add_policy(text.file.clone(), module).map_err(|e| builtins::short(&e.to_string()))?;
-        }
-        Ok(engine)
+        // Preparing goes through all modules, so it is done once and not for each policy. The rule that it asks for is only
+        // what the engine would evaluate by itself; programs name their own.
+        let prepared = |engine: &mut Engine, any: Option<&String>| {
+            let any = any.ok_or_else(|| prepare("they have no rule".to_owned()))?;
+            let compiled = engine.compile_with_entrypoint(&any.as_str().into());
+            compiled.map_err(|e| prepare(e.to_string().trim().to_owned()))
+        };
+        // also prepared as written: what the interpreter cannot use is not loaded
+        prepared(&mut engine, rules.keys().next())?;
+        let rewritten = prepared(&mut rewritten, rules.keys().next())?;
+        let outside = rules.keys().find(|rule| rule.rsplit_once('.').is_none_or(|(package, _)| package != shared));
+        let shared = match (SharedRules::compile(&rewritten, &rules, shared)?, outside) {
+            (Some(shared), Some(_)) => Some((Arc::new(shared), prepared(&mut without_shared, outside)?)),
+            _ => None,
+        };
+        Ok(Self { engine, rewritten, shared, rules })
     }
 
     /// An engine with these modules and no data.
@@ -220,24 +203,18 @@ impl Unit {
             .map(|e| format!("{package}.{}", e.rule()))
             .filter(|r| modules.rules.contains_key(r))
             .collect();
-        let Some(first) = entries.first() else {
+        if entries.is_empty() {
             return Err(prepare(
                 "neither `violation` nor `patch`; a policy needs at least `violation contains …`".to_owned(),
             ));
-        };
+        }
         let names: Vec<&str> = entries.iter().map(String::as_str).collect();
-        let mut closure = analysis::closure(&modules.rules, &names);
-        closure.refers.extend(entries.iter().cloned());
-        let prepared = |kind, without| {
-            let mut engine = modules.part(kind, &closure, without).map_err(prepare)?;
-            let compiled = engine.compile_with_entrypoint(&first.as_str().into());
-            compiled.map_err(|e| prepare(e.to_string().trim().to_owned()))
-        };
-        // also prepared for the interpreter: what it cannot use is not loaded
-        prepared(EngineKind::Interpreter, None)?;
-        let shared = modules.shared.as_ref().map(|shared| (shared.clone(), shared.read_by(&closure)));
-        let shared = shared.filter(|(_, read)| !read.is_empty());
-        let compiled = prepared(EngineKind::Rvm, shared.as_ref().map(|(shared, _)| shared.package.as_str()))?;
+        let shared = modules.shared.as_ref().and_then(|(shared, without)| {
+            let read = shared.read_by(&analysis::closure(&modules.rules, &names));
+            (!read.is_empty()).then(|| (shared.clone(), read, without))
+        });
+        let compiled = shared.as_ref().map_or(&modules.rewritten, |(_, _, without)| without).clone();
+        let shared = shared.map(|(shared, read, _)| (shared, read));
         let program = match interpret {
             Some(reason) => Err(reason),
             None => program(&compiled, &names),

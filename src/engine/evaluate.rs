@@ -169,7 +169,7 @@ impl Worker {
         let rule = format!("{}.{}", unit.package, entry.rule());
         let result = catch_unwind(AssertUnwindSafe(|| match kind {
             EngineKind::Rvm => self.rvm(unit, &rule, input, data, shared, timer),
-            EngineKind::Interpreter => self.interpreter(unit, &rule, input, data, timer),
+            EngineKind::Interpreter => self.interpreter(&unit.modules, &rule, input, data, timer),
         }));
         let builtin = builtins::take_error();
         if self.times.len() < MAX_MACHINES {
@@ -179,6 +179,40 @@ impl Worker {
                 self.times.push((rules.package.clone(), of_shared));
             }
         }
+        self.settle(result, builtin, started, limit)
+    }
+
+    /// Evaluates one rule that belongs to no policy (`data.seawall.lib.x.y`), on the interpreter and without an input. Undefined
+    /// where the modules have no such rule.
+    ///
+    /// # Errors
+    /// When there is no answer that can be trusted.
+    pub fn query(
+        &mut self,
+        modules: &Arc<Modules>,
+        rule: &str,
+        data: &Data,
+        limit: Duration,
+    ) -> Result<Value, EvaluationError> {
+        if !modules.rules.contains_key(rule) {
+            return Ok(Value::Undefined);
+        }
+        let timer = ExecutionTimerConfig { limit, check_interval: CHECK_INTERVAL };
+        let started = Instant::now();
+        let _ = builtins::take_error();
+        let input = Value::new_object();
+        let result = catch_unwind(AssertUnwindSafe(|| self.interpreter(modules, rule, &input, data, timer)));
+        self.settle(result, builtins::take_error(), started, limit)
+    }
+
+    /// What an evaluation gave, or why it cannot be trusted.
+    fn settle(
+        &mut self,
+        result: std::thread::Result<Result<Value, EvaluationError>>,
+        builtin: Option<String>,
+        started: Instant,
+        limit: Duration,
+    ) -> Result<Value, EvaluationError> {
         match result {
             Err(panic) => {
                 self.machines.clear();
@@ -261,7 +295,7 @@ impl Worker {
 
     fn interpreter(
         &mut self,
-        unit: &Unit,
+        modules: &Arc<Modules>,
         rule: &str,
         input: &Value,
         data: &Data,
@@ -271,16 +305,16 @@ impl Worker {
         let fits = self
             .interpreter
             .as_ref()
-            .is_some_and(|(modules, version, _)| Arc::ptr_eq(modules, &unit.modules) && *version == data.version);
+            .is_some_and(|(own, version, _)| Arc::ptr_eq(own, modules) && *version == data.version);
         if !fits {
-            let mut engine = unit.modules.engine();
+            let mut engine = modules.engine();
             engine.add_data(data.root.clone()).map_err(|e| error(&e))?;
             // the first evaluation prepares the modules; clones of the engine need not do it again
             engine.set_execution_timer_config(timer);
             engine.set_input(Value::new_object());
             let _ = engine.eval_rule(rule.to_owned());
             let _ = builtins::take_error();
-            self.interpreter = Some((unit.modules.clone(), data.version, engine));
+            self.interpreter = Some((modules.clone(), data.version, engine));
         }
         let Some((_, _, base)) = &mut self.interpreter else {
             return Err(EvaluationError::Engine("no interpreter".to_owned()));

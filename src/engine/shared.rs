@@ -5,8 +5,8 @@
 //! in `data`, where they are put before it runs. The interpreter knows nothing of this and computes the rules as written,
 //! so that comparing the engines also tests the sharing.
 
-use super::analysis::Rule;
-use super::compile::{self, CompileError, EngineKind, Modules};
+use super::analysis::{Rule, Rules};
+use super::compile::{self, CompileError};
 use super::evaluate::{Data, EvaluationError};
 use super::value;
 use super::{analysis, builtins};
@@ -40,12 +40,17 @@ impl SharedRules {
     ///
     /// # Errors
     /// When they depend on the policy that asks, or the RVM cannot compile them.
-    pub(super) fn compile(modules: &Modules, package: &str) -> Result<Option<Self>, CompileError> {
-        let rules = &modules.rules;
+    pub(super) fn compile(
+        modules: &CompiledPolicy,
+        rules: &Rules,
+        package: &str,
+    ) -> Result<Option<Self>, CompileError> {
         let inside = |name: &str| name.strip_prefix(package).and_then(|rest| rest.strip_prefix('.')).map(str::to_owned);
         let names: Vec<String> = rules.keys().filter_map(|name| inside(name)).collect();
         let full: Vec<&str> = rules.keys().filter(|name| inside(name).is_some()).map(String::as_str).collect();
-        let Some(first) = full.first() else { return Ok(None) };
+        if full.is_empty() {
+            return Ok(None);
+        }
         let problem = |problem: String| CompileError::Prepare { package: package.to_owned(), problem };
         let read = analysis::closure(rules, &full);
         if !read.parameters.is_empty() {
@@ -55,13 +60,9 @@ impl SharedRules {
                     .to_owned(),
             ));
         }
-        let mut all = read;
-        all.refers.extend(full.iter().map(|name| (*name).to_owned()));
-        let mut engine = modules.part(EngineKind::Rvm, &all, None).map_err(problem)?;
-        let compiled = engine.compile_with_entrypoint(&(*first).into());
-        let compiled = compiled.map_err(|e| problem(builtins::short(&e.to_string())))?;
-        let program = compile::program(&compiled, &full).map_err(problem)?;
-        Ok(Some(Self { id: compile::next_id(), package: package.to_owned(), compiled: (program, compiled), names }))
+        let program = compile::program(modules, &full).map_err(problem)?;
+        let compiled = (program, modules.clone());
+        Ok(Some(Self { id: compile::next_id(), package: package.to_owned(), compiled, names }))
     }
 
     /// The shared rules, by name within the package, that a policy reads.

@@ -9,10 +9,12 @@ use crate::config::{ConfigError, Settings};
 use crate::context::facts::INDEXES;
 use crate::engine::analysis;
 use crate::engine::compile::{CompileError, EngineKind, Modules, Unit};
+use crate::engine::evaluate::{Data, EvaluationError, Worker};
 use crate::engine::value::{self, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The package of the library whose rules are computed once for each object under review.
 const SHARED: &str = "data.seawall.lib.subject";
@@ -103,6 +105,7 @@ impl Policy {
 #[derive(Debug)]
 pub struct PolicySet {
     policies: Vec<Policy>,
+    modules: Arc<Modules>,
     matcher: Matcher,
     knowledge: Value,
     operator_groups: BTreeSet<String>,
@@ -161,6 +164,7 @@ impl PolicySet {
             needed: needs(policies.iter().map(|p| &p.metadata)),
             watched: needs(policies.iter().map(|p| &p.metadata).filter(|m| m.is_registered())),
             policies,
+            modules,
             knowledge: value::from_map(&knowledge),
             operator_groups,
             digest: format!("{:016x}", hasher.finish()),
@@ -211,10 +215,35 @@ impl PolicySet {
             needed: needs([&policy.metadata]),
             watched: needs([&policy.metadata].into_iter().filter(|m| m.is_registered())),
             policies: vec![policy],
+            modules: self.modules.clone(),
             knowledge: self.knowledge.clone(),
             operator_groups: self.operator_groups.clone(),
             digest: self.digest.clone(),
             api_versions: self.api_versions.clone(),
+        })
+    }
+
+    /// A set with only these policies as they are. `None` where one is not there.
+    #[must_use]
+    pub fn some(&self, ids: &[String]) -> Option<Self> {
+        let found = |id: &String| {
+            let Policy { metadata, file, unit, parameters } = self.get(id)?;
+            let (metadata, file, unit) = (metadata.clone(), file.clone(), unit.clone());
+            Some(Policy { metadata, file, unit, parameters: parameters.clone() })
+        };
+        let mut policies = ids.iter().map(found).collect::<Option<Vec<Policy>>>()?;
+        policies.sort_by(|a, b| a.id().cmp(b.id()));
+        policies.dedup_by(|a, b| a.id() == b.id());
+        Some(Self {
+            matcher: Matcher::new(policies.iter().map(|p| &p.metadata)),
+            needed: needs(policies.iter().map(|p| &p.metadata)),
+            watched: needs(policies.iter().map(|p| &p.metadata).filter(|m| m.is_registered())),
+            policies,
+            knowledge: self.knowledge.clone(),
+            operator_groups: self.operator_groups.clone(),
+            api_versions: self.api_versions.clone(),
+            modules: self.modules.clone(),
+            digest: self.digest.clone(),
         })
     }
 
@@ -254,6 +283,30 @@ impl PolicySet {
         &self.watched
     }
 
+    /// The kinds that a rule of the library reads, directly or through others. `None` where there is no such rule.
+    #[must_use]
+    pub fn library_context(&self, rule: &str) -> Option<BTreeSet<String>> {
+        if !self.modules.rules.contains_key(rule) {
+            return None;
+        }
+        let read = analysis::closure(&self.modules.rules, &[rule]);
+        Some(read.facts.iter().filter_map(|fact| kind_of(fact)).map(str::to_owned).collect())
+    }
+
+    /// The value of a rule of the library (`data.seawall.lib.x.y`), which is given no input.
+    ///
+    /// # Errors
+    /// When there is no answer that can be trusted.
+    pub fn library_value(
+        &self,
+        rule: &str,
+        data: &Data,
+        worker: &mut Worker,
+        limit: Duration,
+    ) -> Result<Value, EvaluationError> {
+        worker.query(&self.modules, rule, data, limit)
+    }
+
     /// Identifies files and overrides together.
     #[must_use]
     pub fn digest(&self) -> &str {
@@ -276,6 +329,14 @@ fn parameters_of(metadata: &Metadata) -> BTreeMap<Tier, Value> {
     Tier::ALL.iter().map(|tier| (*tier, value::from_map(&metadata.parameters_in(*tier)))).collect()
 }
 
+/// The kind of a fact that a rule reads: itself, or the one that an index is made of. `None` for an unknown index.
+fn kind_of(fact: &str) -> Option<&str> {
+    match fact.strip_prefix("index.") {
+        Some(index) => INDEXES.iter().find(|(name, _)| *name == index).map(|(_, kind)| *kind),
+        None => Some(fact),
+    }
+}
+
 /// What the policy declares must be what it reads, directly or through the library.
 fn declared(metadata: &Metadata, file: &str, modules: &Modules) -> Result<(), PolicyError> {
     let error = |problem: String| PolicyError::Declaration { file: file.to_owned(), problem };
@@ -284,15 +345,7 @@ fn declared(metadata: &Metadata, file: &str, modules: &Modules) -> Result<(), Po
     let reads = analysis::closure(&modules.rules, &[roots[0].as_str(), roots[1].as_str()]);
     let mut kinds = BTreeSet::new();
     for fact in &reads.facts {
-        let kind = match fact.strip_prefix("index.") {
-            Some(index) => INDEXES
-                .iter()
-                .find(|(name, _)| *name == index)
-                .map(|(_, kind)| *kind)
-                .ok_or_else(|| error(format!("data.cluster.index.{index} does not exist")))?,
-            None => fact.as_str(),
-        };
-        kinds.insert(kind);
+        kinds.insert(kind_of(fact).ok_or_else(|| error(format!("data.cluster.{fact} does not exist")))?);
     }
     let declared: BTreeSet<&str> = metadata.context.iter().map(|need| need.resource.as_str()).collect();
     if let Some(missing) = kinds.difference(&declared).next() {

@@ -1,5 +1,7 @@
 //! The report as JSON, `schemaVersion` 1.
 
+use super::baseline::Comparison;
+use super::coverage::Coverage;
 use super::{Failure, Judged, PatchRow, ResourceId, Results, Source, Summary, UnknownRow, Violation};
 use crate::admission::pointer;
 use crate::decision::Cap;
@@ -18,6 +20,12 @@ struct Document<'r> {
     unknown: Rows<'r>,
     errors: &'r [Failure],
     summary: Summary,
+    /// What an audit saw of the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coverage: Option<&'r Coverage>,
+    /// What changed since another audit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comparison: Option<&'r Comparison>,
 }
 
 #[derive(Serialize)]
@@ -69,6 +77,28 @@ struct Unknown<'r> {
 /// # Errors
 /// When it cannot be written.
 pub fn write(report: &dyn Results, out: &mut dyn Write) -> io::Result<()> {
+    document(report, None, None, out)
+}
+
+/// Writes an audit.
+///
+/// # Errors
+/// When it cannot be written, or what was found cannot be read back.
+pub fn write_audit(
+    report: &dyn Results,
+    coverage: &Coverage,
+    comparison: Option<&Comparison>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    document(report, Some(coverage), comparison, out)
+}
+
+fn document(
+    report: &dyn Results,
+    coverage: Option<&Coverage>,
+    comparison: Option<&Comparison>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let document = Document {
         schema_version: "1",
         results: Rows { report, part: Part::Results },
@@ -76,6 +106,8 @@ pub fn write(report: &dyn Results, out: &mut dyn Write) -> io::Result<()> {
         unknown: Rows { report, part: Part::Unknown },
         errors: report.errors(),
         summary: report.summary(),
+        coverage,
+        comparison,
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
     out.write_all(b"\n")

@@ -1,8 +1,12 @@
 //! What a front end found, as one type; each format is a file beside this one.
 
+pub mod baseline;
+pub mod catalogue;
+pub mod coverage;
 mod diff;
 pub mod index;
 pub mod json;
+pub mod overview;
 pub mod snapshot;
 pub mod text;
 pub mod yaml;

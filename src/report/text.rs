@@ -13,7 +13,7 @@ pub struct Style {
 }
 
 #[derive(Clone, Copy)]
-enum Ink {
+pub(super) enum Ink {
     Bold,
     Red,
     Green,
@@ -23,7 +23,7 @@ enum Ink {
 }
 
 impl Style {
-    fn paint(self, ink: Ink, text: &str) -> String {
+    pub(super) fn paint(self, ink: Ink, text: &str) -> String {
         let code = match ink {
             Ink::Bold => "1",
             Ink::Red => "1;31",
@@ -171,6 +171,6 @@ fn name(resource: &ResourceId) -> String {
 }
 
 /// What came from a manifest must neither break lines nor drive the terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -166,7 +166,7 @@ pub fn sample(request: &Request, snapshot: &Snapshot, worker: &mut Worker) -> Ve
 /// Every policy that a request concerns, with the input that it gets: to compare engines.
 #[must_use]
 pub fn inputs<'s>(request: &Request, snapshot: &'s Snapshot) -> Vec<(&'s Policy, Value)> {
-    let scope = crate::context::scope::scope(request, &snapshot.facts, snapshot.settings.defaults);
+    let scope = snapshot.scope(request);
     let now = snapshot.now.to_string();
     let of_target = |(target, policies): (Target, Vec<Chosen<'s>>)| {
         let prepared = Prepared::new(target);

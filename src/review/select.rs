@@ -242,7 +242,7 @@ pub(super) fn input(policy: &Policy, prepared: &Prepared, now: &str, scope: Scop
 /// The policies of a request, answered by their own effective actions because the review as a whole gave no answer.
 #[must_use]
 pub fn unanswered(request: &Request, snapshot: &Snapshot, reason: &str, kind: &'static str) -> Outcome {
-    let scope = crate::context::scope::scope(request, &snapshot.facts, snapshot.settings.defaults);
+    let scope = snapshot.scope(request);
     let mut outcome = Outcome::new(scope);
     if passes(request) {
         return outcome;

@@ -52,3 +52,59 @@ fn a_manifest_with_its_patches_written_needs_none() {
         assert_eq!(rows(&first), rows(&second), "{tier}");
     }
 }
+
+#[test]
+fn the_catalogue_of_the_embedded_policies() {
+    let classes = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata:\n  name: fast\n  labels: {seawall.dev/supported: 'true', \
+        seawall.dev/workload-profile: oltp}\n  annotations: {kubernetes.io/description: for databases}\nprovisioner: ebs.csi.aws.com\n\
+        reclaimPolicy: Retain\nallowVolumeExpansion: true\nparameters: {encrypted: 'true'}\n---\napiVersion: storage.k8s.io/v1\n\
+        kind: StorageClass\nmetadata:\n  name: loose\n  labels: {seawall.dev/supported: 'true'}\nprovisioner: ebs.csi.aws.com\n";
+    let run = seawall(&["policy", "catalogue", "-"], classes);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    insta::assert_snapshot!(run.stdout, @r"
+    Classes that a claim may use, best first
+
+    tier-0
+      analytics  none
+      cache      none
+      general    none
+      oltp       fast
+      queue      none
+      vector     none
+
+    tier-1
+      analytics  none
+      cache      none
+      general    none
+      oltp       fast
+      queue      none
+      vector     none
+
+    tier-2
+      analytics  loose
+      cache      loose
+      general    loose
+      oltp       fast, loose
+      queue      loose
+      vector     loose
+
+    tier-3
+      analytics  loose
+      cache      loose
+      general    loose
+      oltp       fast, loose
+      queue      loose
+      vector     loose
+
+    fast   ebs.csi.aws.com, Retain, can be expanded, encrypted, by label
+           for databases
+    loose  ebs.csi.aws.com, Delete, cannot be expanded, not encrypted, by label
+    ");
+    let json = seawall(&["policy", "catalogue", "-", "--format", "json"], classes);
+    let document: Value = serde_json::from_str(&json.stdout).unwrap();
+    let row =
+        document["rows"].as_array().unwrap().iter().find(|r| r["tier"] == "tier-2" && r["profile"] == "oltp").unwrap();
+    let loose = serde_json::json!({"name": "loose", "description": "", "provisioner": "ebs.csi.aws.com", "reclaimPolicy": "Delete",
+        "expansion": false, "encrypted": false, "source": "label", "exists": true});
+    assert_eq!(row["classes"][1], loose);
+}

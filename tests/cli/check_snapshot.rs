@@ -87,7 +87,9 @@ fn a_snapshot_that_is_cut_off_or_of_another_version_is_an_error() {
 #[test]
 fn a_cluster_that_is_not_there_is_told() {
     let command = |args: &[&str]| {
-        let output = binary().args(args).env("HOME", "/nonexistent").write_stdin(SET).output().unwrap();
+        // few policies load faster
+        let policies = ["--policies", "policies", "--policies-only"];
+        let output = binary().args(args).args(policies).env("HOME", "/nonexistent").write_stdin(SET).output().unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     };
     for args in [&["check", "-", "--live"][..], &["snapshot"]] {

@@ -98,7 +98,10 @@ fn manifests_of_the_field_are_told_what_a_storage_engineer_says() {
             wrong.extend(new.map(|line| format!("{}: new:     {line}\n", file.display())));
         }
     }
-    assert!(wrong.is_empty(), "{wrong}read the lines; where they are right: SEAWALL_UPDATE=1 cargo test --test cli field");
+    assert!(
+        wrong.is_empty(),
+        "{wrong}read the lines; where they are right: SEAWALL_UPDATE=1 cargo test --test cli field"
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod catalogue;
 mod check_embedded;
 mod check_errors;
 mod check_json;

@@ -8,6 +8,7 @@
 )]
 
 mod apply;
+mod audit;
 mod availability;
 mod cases;
 mod catalogue;
@@ -18,6 +19,7 @@ mod harness;
 mod modes;
 mod patches;
 mod policies;
+mod policy_catalogue;
 mod ratchet;
 mod rbac;
 mod registration;

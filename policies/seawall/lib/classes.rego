@@ -107,6 +107,7 @@ facts_of(class) := object.union(base, changes) if {
 	changes := {key: value |
 		some variant in object.get(base, "variants", [])
 		applies(variant, class)
+		not applies(fields.dict(variant, ["unless"]), class)
 		some key, value in variant.set
 	}
 }
@@ -161,9 +162,9 @@ encryption(class) := "on" if {
 	stated(class, needed) == []
 } else := "on"
 
-# encryption_facts is what is known of encryption by a provisioner.
+# encryption_facts is what is known of encryption by a provisioner, for what this class makes.
 encryption_facts(class) := found if {
-	found := facts(provisioner(class)).encryption
+	found := facts_of(class).encryption
 	is_string(found.mode)
 } else := {"mode": "unknown"}
 
@@ -178,6 +179,12 @@ asks_for_encryption(class) if {
 	names := union({switched_on(fields.dict(known_way, ["aliases"])), {lower(known_way.parameter)}})
 	some value in stated(class, names)
 	switches_on(value, fields.list(known_way, ["values"]))
+}
+
+asks_for_encryption(class) if {
+	some parameter, word in fields.dict(encryption_facts(class), ["words"])
+	some value in stated(class, {lower(parameter)})
+	word in split(lower(value), " ")
 }
 
 switches_on(value, values) if lower(value) in {lower(other) | some other in values}

@@ -180,6 +180,13 @@ test_parameters_change_facts if {
 	other := {"provisioner": "driver.longhorn.io", "parameters": {"fsType": "1", "numberOfReplicas": 1}}
 	classes.facts_of(other).replicated == true
 	classes.facts_of({"provisioner": "driver.longhorn.io", "parameters": null}).replicated == true
+	sharded := {"numberOfReplicas": "1", "dataLayout.type": "sharded"}
+	classes.facts_of({"provisioner": "driver.longhorn.io", "parameters": sharded}).replicated == true
+	plain := {"numberOfReplicas": "1", "dataLayout.type": "replicated"}
+	classes.facts_of({"provisioner": "driver.longhorn.io", "parameters": plain}).replicated == false
+	local := classes.facts_of({"provisioner": "driver.longhorn.io", "parameters": {"dataLocality": "strict-local"}})
+	local.boundTo == "node"
+	local.replicated == false
 	classes.facts_of({"provisioner": "unknown", "parameters": {"repl": "2"}}) == {}
 }
 
@@ -223,6 +230,12 @@ test_encryption if {
 	classes.encryption(object.union(hetzner, named)) == "on"
 	alias := {"provisioner": "io.openebs.csi-mayastor", "parameters": {"secure": "true"}}
 	classes.encryption(alias) == "on"
+	every layers, state in {"drbd luks storage": "on", "drbd LUKS storage": "on", "drbd storage": "off", "luksury": "off"} {
+		class := {"provisioner": "linstor.csi.linbit.com", "parameters": {"linstor.csi.linbit.com/layerList": layers}}
+		classes.encryption(class) == state
+	}
+	classes.encryption({"provisioner": "pxd.portworx.com", "parameters": {"repl": "2"}}) == "off"
+	classes.encryption({"provisioner": "pxd.portworx.com", "parameters": {"backend": "pure_block"}}) == "unknown"
 }
 
 test_encryption_verified if {

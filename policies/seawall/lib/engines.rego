@@ -82,7 +82,7 @@ recognised(index, seen) := entry if {
 	engine := port_engine(seen.container)
 }
 
-hit(index, seen, engine, by, sure) := {
+hit(index, seen, first, by, sure) := {
 	"index": index,
 	"name": fields.shown(fields.text(seen.container, ["name"])),
 	"container": seen.container,
@@ -91,6 +91,29 @@ hit(index, seen, engine, by, sure) := {
 	"facts": facts(engine),
 	"by": by,
 	"sure": certain(sure, facts(engine)),
+} if {
+	engine := become(first, seen)
+}
+
+# become: settings tell what an image that several engines share runs.
+become(engine, seen) := others[0] if {
+	others := sort([other |
+		some other, words in object.get(facts(engine), "becomes", {})
+		is_array(words)
+		some word in words
+		says(seen, word)
+	])
+	count(others) > 0
+} else := engine
+
+says(seen, word) if {
+	some element in seen.elements
+	contains(element, word)
+}
+
+says(seen, word) if {
+	some variable in fields.list(seen.container, ["env"])
+	contains(lower(concat("=", [fields.text(variable, ["name"]), fields.text(variable, ["value"])])), word)
 }
 
 # What was not checked against the vendor's documents may not lead to a denial.

@@ -126,6 +126,15 @@ hides_settings(value, container) if {
 	containers.writes(listed.container, mount.volume)
 }
 
+# An init container with a script or settings of its own can write settings beside the data, too.
+hides_settings(value, container) if {
+	some mount in containers.file_mounts(container)
+	some listed in containers.init(value)
+	containers.writes(listed.container, mount.volume)
+	some other in containers.file_mounts(listed.container)
+	containers.kind(value, other.volume) in {"configMap", "projected", "secret"}
+}
+
 # --- members ---
 
 # members of the cluster to which the set belongs: its replicas, or more where a setting names more.

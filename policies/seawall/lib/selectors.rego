@@ -1,11 +1,13 @@
 # METADATA
-# title: Label selectors and spreading
+# title: Label selectors, spreading and pinning
 # description: >
-#   The full semantics of label selectors, and whether the affinity or spread terms of a Pod template apply to the
-#   Pods of that very template.
+#   The full semantics of label selectors, whether the affinity or spread terms of a Pod template apply to the Pods of
+#   that very template, and what ties it to one node.
 package seawall.lib.selectors
 
+import data.seawall.lib.containers
 import data.seawall.lib.object as fields
+import data.seawall.lib.storage
 import data.seawall.lib.workload
 
 hostname := "kubernetes.io/hostname"
@@ -101,3 +103,127 @@ in_namespace(term, _) if fields.field(term, ["namespaceSelector"], null) != null
 
 # A manifest that does not name its namespace may be meant for the one that the term lists.
 in_namespace(_, namespace) if namespace == ""
+
+# affinity_terms lists all terms of podAffinity or podAntiAffinity, whichever Pods they mean, each with
+#   kind:  podAffinity or podAntiAffinity
+#   path:  where the term is
+#   term:  the term
+affinity_terms(value, kind) := array.concat(firm, soft) if {
+	at := array.concat(workload.pod_path(value), ["affinity", kind])
+	terms := fields.dict(value, at)
+	firm := [entry |
+		some index, term in fields.list(terms, ["requiredDuringSchedulingIgnoredDuringExecution"])
+		is_object(term)
+		path := array.concat(at, ["requiredDuringSchedulingIgnoredDuringExecution", index])
+		entry := {"kind": kind, "path": path, "term": term}
+	]
+	soft := [entry |
+		some index, weighted in fields.list(terms, ["preferredDuringSchedulingIgnoredDuringExecution"])
+		term := fields.field(weighted, ["podAffinityTerm"], null)
+		is_object(term)
+		path := array.concat(at, ["preferredDuringSchedulingIgnoredDuringExecution", index, "podAffinityTerm"])
+		entry := {"kind": kind, "path": path, "term": term}
+	]
+}
+
+# constraints lists all topology spread constraints in the same way.
+constraints(value) := [entry |
+	at := array.concat(workload.pod_path(value), ["topologySpreadConstraints"])
+	some index, term in fields.list(value, at)
+	is_object(term)
+	path := array.concat(at, [index])
+	entry := {"kind": "topologySpreadConstraints", "path": path, "term": term}
+]
+
+# node_keys lists the node labels that node selector terms ask for, each with its key and its path below the list.
+node_keys(terms) := [entry |
+	some index, term in terms
+	some position, expression in fields.list(term, ["matchExpressions"])
+	key := fields.text(expression, ["key"])
+	entry := {"path": [index, "matchExpressions", position, "key"], "key": key}
+]
+
+# pins lists what ties the Pods of a template to one node, each with path and node.
+pins(value) := [entry |
+	by_name := name_pin(value)
+	by_label := label_pin(value)
+	by_affinity := affinity_pin(value)
+	some entry in [by_name, by_label, by_affinity]
+	entry.node != ""
+]
+
+name_pin(value) := {"path": path, "node": node} if {
+	path := array.concat(workload.pod_path(value), ["nodeName"])
+	node := fields.text(value, path)
+}
+
+label_pin(value) := {"path": path, "node": node} if {
+	path := array.concat(workload.pod_path(value), ["nodeSelector", hostname])
+	node := fields.text(value, path)
+}
+
+# One of the terms must hold, so all of them must name the same node.
+affinity_pin(value) := {"path": path, "node": node} if {
+	path := array.concat(
+		workload.pod_path(value),
+		["affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"],
+	)
+	node := only_node(fields.list(value, path))
+}
+
+only_node(terms) := node if {
+	distinct := {each |
+		some term in terms
+		each := node_of(term)
+	}
+	count(distinct) == 1
+	nodes := [each | some each in distinct]
+	node := nodes[0]
+} else := ""
+
+# node_of is the one node that a term allows, "" where it allows several or names none.
+node_of(term) := node if {
+	nodes := array.concat(
+		single_values(fields.list(term, ["matchExpressions"]), hostname),
+		single_values(fields.list(term, ["matchFields"]), "metadata.name"),
+	)
+	node := nodes[0]
+} else := ""
+
+single_values(expressions, key) := [value |
+	some expression in expressions
+	fields.text(expression, ["key"]) == key
+	fields.text(expression, ["operator"]) == "In"
+	values := fields.list(expression, ["values"])
+	count(values) == 1
+	value := values[0]
+	is_string(value)
+]
+
+# on_static_storage: a volume that was made by hand on a node, so that the Pods run where it is anyway. Reads
+# storageclasses, persistentvolumeclaims and persistentvolumes.
+on_static_storage(value, _) if {
+	some entry in storage.of(value)
+	entry.facts.storage == "static"
+}
+
+on_static_storage(value, namespace) if {
+	some claim in containers.claims(value)
+	entry := storage.behind(value, namespace, claim.volume)
+	lies_on_a_node(entry)
+}
+
+lies_on_a_node(entry) if entry.facts.storage == "static"
+
+lies_on_a_node(entry) if entry.what == "local"
+
+# on_unknown_storage: what is behind a claim or claim template cannot be told, so it may be a volume as above.
+on_unknown_storage(value, _) if {
+	some entry in storage.of(value)
+	entry.class == null
+}
+
+on_unknown_storage(value, namespace) if {
+	some claim in containers.claims(value)
+	not storage.behind(value, namespace, claim.volume)
+}

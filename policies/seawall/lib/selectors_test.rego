@@ -120,3 +120,149 @@ test_spread_constraints if {
 	selectors.spread_constraints(value) == [good]
 	selectors.spread_constraints({}) == []
 }
+
+host_key := "kubernetes.io/hostname"
+
+base := ["spec", "template", "spec"]
+
+test_affinity_terms if {
+	value := set({"affinity": {"podAffinity": {
+		"requiredDuringSchedulingIgnoredDuringExecution": [null, term({})],
+		"preferredDuringSchedulingIgnoredDuringExecution": [
+			null,
+			{"weight": 1},
+			{"weight": 1, "podAffinityTerm": {"topologyKey": "a"}},
+		],
+	}}})
+	at := array.concat(base, ["affinity", "podAffinity"])
+	selectors.affinity_terms(value, "podAffinity") == [
+		{
+			"kind": "podAffinity",
+			"path": array.concat(at, ["requiredDuringSchedulingIgnoredDuringExecution", 1]),
+			"term": term({}),
+		},
+		{
+			"kind": "podAffinity",
+			"path": array.concat(at, ["preferredDuringSchedulingIgnoredDuringExecution", 2, "podAffinityTerm"]),
+			"term": {"topologyKey": "a"},
+		},
+	]
+	selectors.affinity_terms(value, "podAntiAffinity") == []
+	selectors.affinity_terms(set({"affinity": {"podAffinity": []}}), "podAffinity") == []
+	selectors.affinity_terms(null, "podAffinity") == []
+}
+
+test_constraints if {
+	selectors.constraints(set({"topologySpreadConstraints": [null, {"topologyKey": "a"}]})) == [{
+		"kind": "topologySpreadConstraints",
+		"path": array.concat(base, ["topologySpreadConstraints", 1]),
+		"term": {"topologyKey": "a"},
+	}]
+	selectors.constraints(set({"topologySpreadConstraints": "x"})) == []
+	selectors.constraints(null) == []
+}
+
+test_node_keys if {
+	selectors.node_keys([null, {"matchFields": [{"key": "a"}]}, {"matchExpressions": [null, {"key": "b"}]}]) == [
+		{"path": [2, "matchExpressions", 0, "key"], "key": ""},
+		{"path": [2, "matchExpressions", 1, "key"], "key": "b"},
+	]
+	selectors.node_keys([]) == []
+}
+
+node_terms(terms) := {"affinity": {"nodeAffinity": {
+	"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms},
+}}}
+
+one_of(key, operator, values) := [{"key": key, "operator": operator, "values": values}]
+
+pin(rest, node) := {"path": array.concat(base, rest), "node": node}
+
+affinity_path := ["affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"]
+
+test_pins if {
+	selectors.pins(set({"nodeName": "a"})) == [pin(["nodeName"], "a")]
+	selectors.pins(set({"nodeSelector": {host_key: "a", "disk": "ssd"}})) == [pin(["nodeSelector", host_key], "a")]
+	on_a := {"matchExpressions": one_of(host_key, "In", ["a"])}
+	every terms in [
+		[on_a],
+		[on_a, on_a],
+		[{"matchExpressions": array.concat(one_of("disk", "In", ["ssd"]), one_of(host_key, "In", ["a"]))}],
+		[{"matchFields": one_of("metadata.name", "In", ["a"])}],
+		[on_a, {"matchFields": one_of("metadata.name", "In", ["a"])}],
+	] {
+		selectors.pins(set(node_terms(terms))) == [pin(affinity_path, "a")]
+	}
+	all_ways := object.union(node_terms([on_a]), {"nodeName": "b", "nodeSelector": {host_key: "c"}})
+	selectors.pins(set(all_ways)) == [
+		pin(["nodeName"], "b"),
+		pin(["nodeSelector", host_key], "c"),
+		pin(affinity_path, "a"),
+	]
+}
+
+test_no_pins if {
+	on_a := {"matchExpressions": one_of(host_key, "In", ["a"])}
+	every terms in [
+		[],
+		[null],
+		[on_a, {"matchExpressions": one_of(host_key, "In", ["b"])}],
+		[on_a, {"matchExpressions": one_of("disk", "In", ["ssd"])}],
+		[{"matchExpressions": one_of(host_key, "In", ["a", "b"])}],
+		[{"matchExpressions": one_of(host_key, "In", [])}],
+		[{"matchExpressions": one_of(host_key, "In", [1])}],
+		[{"matchExpressions": one_of(host_key, "NotIn", ["a"])}],
+		[{"matchExpressions": one_of("disk", "In", ["a"])}],
+		[{"matchExpressions": one_of("metadata.name", "In", ["a"])}],
+		[{"matchFields": one_of(host_key, "In", ["a"])}],
+	] {
+		selectors.pins(set(node_terms(terms))) == []
+	}
+	every pod in [{}, {"nodeName": ""}, {"nodeName": 1}, {"nodeSelector": {"disk": "ssd"}}, {"nodeSelector": []}] {
+		selectors.pins(set(pod)) == []
+	}
+	selectors.pins(null) == []
+}
+
+storage_classes := {
+	"static": {"metadata": {"name": "static"}, "provisioner": "kubernetes.io/no-provisioner"},
+	"zonal": {"metadata": {"name": "zonal"}, "provisioner": "ebs.csi.aws.com"},
+}
+
+cluster := {
+	"storageclasses": storage_classes,
+	"persistentvolumes": {
+		"local-1": {"spec": {"local": {"path": "/mnt/1"}}},
+		"zonal-1": {"spec": {"csi": {"driver": "ebs.csi.aws.com"}}},
+	},
+	"persistentvolumeclaims": {"here": {
+		"local": {"spec": {"volumeName": "local-1"}},
+		"zonal": {"spec": {"volumeName": "zonal-1"}},
+		"static": {"spec": {"storageClassName": "static"}},
+	}},
+}
+
+templated(class) := object.union(set({}), {"spec": {"volumeClaimTemplates": [{
+	"metadata": {"name": "data"},
+	"spec": {"storageClassName": class},
+}]}})
+
+claimed(claim) := set({"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]})
+
+test_storage_of_pinned_pods if {
+	every value in [templated("static"), claimed("local"), claimed("static")] {
+		selectors.on_static_storage(value, "here") with data.cluster as cluster
+		not selectors.on_unknown_storage(value, "here") with data.cluster as cluster
+	}
+	every value in [templated("zonal"), claimed("zonal"), set({})] {
+		not selectors.on_static_storage(value, "here") with data.cluster as cluster
+		not selectors.on_unknown_storage(value, "here") with data.cluster as cluster
+	}
+	every value in [templated("absent"), templated(""), claimed("absent")] {
+		not selectors.on_static_storage(value, "here") with data.cluster as cluster
+		selectors.on_unknown_storage(value, "here") with data.cluster as cluster
+	}
+	selectors.on_unknown_storage(claimed("local"), "there") with data.cluster as cluster
+	selectors.on_unknown_storage(templated("static"), "here")
+	selectors.on_unknown_storage(claimed("static"), "here")
+}

@@ -40,9 +40,17 @@ doubts := [doubt |
 	driver := fields.text(target, ["spec", "csi", "driver"])
 	facts := classes.facts(driver)
 	facts.verified
+	not is_special(facts, fields.text(target, ["spec", "csi", "volumeHandle"]))
 	modes := claims.refused(target, classes.row_of(driver), facts)
 	doubt := {"modes": modes, "storage": sprintf("driver %s", [fields.shown(driver)])}
 ]
+
+# Some drivers have a special mode for handles that begin like this.
+is_special(facts, handle) if {
+	some start, on in object.get(facts, "specialHandles", {})
+	on != false
+	startswith(handle, start)
+}
 
 # What is proven is denied by access-mode-supported.
 likely(facts, mode) if {

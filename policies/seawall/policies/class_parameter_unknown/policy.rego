@@ -70,9 +70,17 @@ unknown := array.slice(
 )
 
 known_names := {name |
-	some key in spelled
+	some key in in_full
 	name := as_compared(key)
 }
+
+# in_full are the known parameters, and the same behind the driver's own name, where it reads them so.
+in_full := array.concat(spelled, [name |
+	some prefix, on in object.get(row, "parameterNamespaces", {})
+	on == true
+	some key in spelled
+	name := concat("", [prefix, key])
+])
 
 prefixes := [prefix |
 	some map in [known.commonPrefixes, object.get(row, "parameterPrefixes", {})]
@@ -101,7 +109,7 @@ similar(key) := sort([name |
 ])
 
 spelling := {name: letters |
-	some name in spelled
+	some name in in_full
 	letters := letters_of(name)
 }
 

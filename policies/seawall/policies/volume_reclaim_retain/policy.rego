@@ -84,6 +84,15 @@ holds_data if claim_name != ""
 # Made by hand: somebody knows a disk that was there before.
 holds_data if labels.annotation(input.request.object, "pv.kubernetes.io/provisioned-by") == ""
 
+# Its maker copied the annotation, which drivers ask for on volumes that they did not make. A provisioner names the claim
+# for which it makes a volume.
+holds_data if {
+	input.request.operation == "CREATE"
+	driver := fields.text(input.request.object, ["spec", "csi", "driver"])
+	driver != ""
+	labels.annotation(input.request.object, "pv.kubernetes.io/provisioned-by") == driver
+}
+
 # Kept until now, whatever it holds.
 holds_data if {
 	input.request.operation == "UPDATE"
