@@ -375,9 +375,24 @@ pub fn loaded<'m>(policies: impl Iterator<Item = &'m Metadata>) -> serde_json::V
     serde_json::Value::Object(policies.map(row).collect())
 }
 
-/// `knowledge.operators[*].groups`, the API groups of operators' resources.
+/// The keys of `knowledge.operators.groups` that are not switched off: the API groups of operators' resources.
 fn groups_of_operators(knowledge: &serde_json::Map<String, serde_json::Value>) -> impl Iterator<Item = String> + '_ {
-    let operators = knowledge.get("operators").and_then(|o| o.as_object()).into_iter().flat_map(|o| o.values());
-    let groups = operators.filter_map(|operator| operator.get("groups")?.as_array()).flatten();
-    groups.filter_map(|group| group.as_str().map(str::to_owned))
+    let groups = knowledge.get("operators").and_then(|operators| operators.get("groups")?.as_object());
+    groups.into_iter().flatten().filter(|(_, row)| row.is_object()).map(|(group, _)| group.clone())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_of_the_knowledge_own_what_their_resources_make() {
+        let embedded = PolicySet::embedded(&Settings::default()).unwrap();
+        assert!(embedded.operator_groups().contains("postgresql.cnpg.io"));
+        assert!(embedded.operator_groups().contains("monitoring.coreos.com"));
+        let text = r#"{"operators": {"groups": {"a.example.com": {"operator": "A"}, "b.example.com": false}}}"#;
+        let knowledge: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).unwrap();
+        assert_eq!(groups_of_operators(&knowledge).collect::<Vec<_>>(), ["a.example.com"]);
+    }
 }
