@@ -1,6 +1,6 @@
 //! The policy that rejects malformed exemptions and the code that decides whether one counts must say the same.
 
-use crate::embedded;
+use crate::embedded::set;
 use jiff::civil::date;
 use proptest::prelude::*;
 use seawall::config::Settings;
@@ -8,20 +8,17 @@ use seawall::context::facts::Facts;
 use seawall::engine::evaluate::Worker;
 use seawall::policy::exemption::{self, Bounds, Declared};
 use seawall::policy::mode::{Mode, Tier};
-use seawall::policy::store::PolicySet;
 use seawall::review::{Phase, Snapshot, review};
 use serde_json::{Value, json};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-static SET: LazyLock<Arc<PolicySet>> = LazyLock::new(|| Arc::new(embedded::set().1));
 
 fn violations(object: &Value, tier: Tier) -> usize {
     let mut settings = Settings::default();
     settings.defaults.mode = Mode::Enforce;
     settings.defaults.tier = tier;
     let now = "2026-01-15T12:00:00Z".parse().unwrap();
-    let snapshot = Snapshot::new(SET.clone(), Arc::new(settings), Arc::new(Facts::default()), now);
+    let snapshot = Snapshot::new(set().clone(), Arc::new(settings), Arc::new(Facts::default()), now);
     let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
         "uid": "u", "kind": {"group": "storage.k8s.io", "version": "v1", "kind": "StorageClass"},
         "resource": {"group": "storage.k8s.io", "version": "v1", "resource": "storageclasses"},
@@ -86,7 +83,7 @@ proptest! {
         }
         let object = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
             "metadata": {"name": "fast", "annotations": annotations}, "provisioner": "ebs.csi.aws.com"});
-        let exemptible = |id: &str| SET.get(id).map(|p| p.metadata.exemptible);
+        let exemptible = |id: &str| set().get(id).map(|p| p.metadata.exemptible);
         let declared = exemption::declared(&object, date(2026, 1, 15), Bounds::of_tier(tier), exemptible);
         let invalid = matches!(declared, Declared::Invalid { .. });
         prop_assert_eq!(invalid, violations(&object, tier) > 0, "{:?} in {}: {}", declared, tier, object);

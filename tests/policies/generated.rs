@@ -4,26 +4,31 @@
 //! `SEAWALL_GENERATED` is how many requests each test makes (500), `SEAWALL_GENERATED_SEED` chooses others. A failing request is
 //! made smaller and printed.
 
+mod cases;
+mod cluster;
 mod fields;
+mod knowledge;
 mod objects;
+mod pods;
+mod storage;
+mod workloads;
 
 use crate::embedded::set;
 use crate::oracle::Oracle;
-use objects::{Sample, pointers, sample};
+use objects::{Sample, kinds, pointers, sample};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use seawall::admission::pointer::to_pointer;
 use seawall::admission::request::Request;
-use seawall::context::kinds::Kinds;
+use seawall::decision::Finding;
+use seawall::engine::compile::Entry;
 use seawall::engine::evaluate::Worker;
 use seawall::engine::value;
 use seawall::patch::record::ANNOTATION_POINTER;
-use seawall::policy::mode::Tier;
-use seawall::policy::store::PolicySet;
+use seawall::policy::mode::{Action, Tier};
 use seawall::review::{Outcome, Phase, Snapshot, inputs, review};
 use serde_json::{Map, Value, json};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Tries a property on all requests.
@@ -33,19 +38,15 @@ fn for_all(property: impl Fn(&Sample, &mut Worker) -> Result<(), String>) {
             .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
     };
     let cases = number("SEAWALL_GENERATED", 500);
-    let mut seed = [7; 32];
+    let mut seed = [7; 16];
     seed[..4].copy_from_slice(&number("SEAWALL_GENERATED_SEED", 0).to_le_bytes());
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 4000, ..Config::default() };
     let worker = RefCell::new(Worker::new());
-    let tried = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
+    let tried = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::XorShift, &seed))
         .run(&sample(), |sample| property(&sample, &mut worker.borrow_mut()).map_err(TestCaseError::fail));
     if let Err(error) = tried {
         panic!("{error}");
     }
-}
-
-fn policies() -> Arc<PolicySet> {
-    Arc::new(set().1)
 }
 
 fn outcome(request: &Request, snapshot: &Snapshot, phase: Phase, worker: &mut Worker) -> Outcome {
@@ -59,10 +60,10 @@ fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> 
 #[test]
 fn the_three_engines_agree() {
     let Some(oracle) = Oracle::start() else { return };
-    let (set, oracle) = (policies(), RefCell::new(oracle));
+    let oracle = RefCell::new(oracle);
     for_all(|sample, worker| {
-        let snapshot = sample.snapshot(&set);
-        let cluster = value::to_json(&snapshot.facts.data()).unwrap();
+        let snapshot = sample.snapshot();
+        let cluster = value::to_json(&snapshot.facts.data()).unwrap().to_string();
         for (policy, input) in inputs(&sample.as_is(), &snapshot) {
             oracle.borrow_mut().compare(worker, policy, &input, &snapshot, &cluster)?;
         }
@@ -72,11 +73,10 @@ fn the_three_engines_agree() {
 
 #[test]
 fn verdicts_depend_neither_on_the_order_of_keys_nor_on_fields_of_others() {
-    let set = policies();
     for_all(|sample, worker| {
-        let snapshot = sample.snapshot(&set);
+        let snapshot = sample.snapshot();
         let mut of = |object: &Value, old: &Value| {
-            let result = outcome(&sample.request(sample.operation, object, old), &snapshot, Phase::Full, worker);
+            let result = outcome(&sample.request(&sample.operation, object, old), &snapshot, Phase::Full, worker);
             check(result.failures.is_empty(), || format!("a policy fails: {:?}", result.failures))?;
             Ok::<_, String>((result.findings, result.unknown, result.patch.applied, result.patch.restored))
         };
@@ -90,16 +90,15 @@ fn verdicts_depend_neither_on_the_order_of_keys_nor_on_fields_of_others() {
 
 #[test]
 fn verdicts_are_the_same_with_the_defaults_of_the_api_written_out() {
-    let set = policies();
     for_all(|sample, worker| {
         let (object, old) = (spelled_out(&sample.object), spelled_out(&sample.old));
         let comparable = |object: &Value| !has_null_text(object) && claims_are_valid(object);
         if sample.wild || !comparable(&sample.object) || !comparable(&sample.old) {
             return Ok(());
         }
-        let snapshot = sample.snapshot(&set);
+        let snapshot = sample.snapshot();
         let mut of = |object: &Value, old: &Value| {
-            let result = outcome(&sample.request(sample.operation, object, old), &snapshot, Phase::Full, worker);
+            let result = outcome(&sample.request(&sample.operation, object, old), &snapshot, Phase::Full, worker);
             let findings = result.findings.into_iter().map(|f| (f.policy, f.effective, to_pointer(&f.path), f.message));
             let applied =
                 result.patch.applied.into_iter().map(|c| (c.policy, c.pointer, c.to.map(|to| without_nulls(&to))));
@@ -112,9 +111,8 @@ fn verdicts_are_the_same_with_the_defaults_of_the_api_written_out() {
 
 #[test]
 fn defaults_are_written_once_and_put_back() {
-    let set = policies();
     for_all(|sample, worker| {
-        let snapshot = sample.snapshot(&set);
+        let snapshot = sample.snapshot();
         let original = if sample.object.is_object() { &sample.object } else { &sample.old };
         written_once_and_put_back(sample, original, Value::clone, &snapshot, worker)?;
         // as it goes in a cluster, where the API server fills in its defaults before and after
@@ -132,6 +130,8 @@ fn written_once_and_put_back(
     worker: &mut Worker,
 ) -> Result<(), String> {
     let request = sample.request("CREATE", original, &Value::Null);
+    // in the version that webhooks see
+    let original = request.object().unwrap_or(original);
     let made = outcome(&request, snapshot, Phase::Mutate, worker).patch;
     check(sample.wild || made.dropped.is_empty(), || format!("dropped: {:?}", made.dropped))?;
     let Some(patched) = made.object else { return Ok(()) };
@@ -146,7 +146,12 @@ fn written_once_and_put_back(
     let again = outcome(&request.with_object(patched.clone()), snapshot, Phase::Mutate, worker).patch;
     check(again.operations.0.is_empty(), || format!("a second pass does {}", json!(again.operations)))?;
     let left = outcome(&request.with_object(patched.clone()), snapshot, Phase::Validate, worker).findings;
-    let still = left.iter().find(|f| written.contains(to_pointer(&f.path).as_str()));
+    // another policy may have a lesser wish about the same value, or one that the patch leaves as it was
+    let before = outcome(&request, snapshot, Phase::Validate, worker).findings;
+    let wrote = |policy: &str| made.applied.iter().any(|change| change.policy == policy);
+    let new = |f: &Finding| !before.iter().any(|old| (&old.policy, &old.path) == (&f.policy, &f.path));
+    let at_written = left.iter().filter(|f| written.contains(to_pointer(&f.path).as_str()));
+    let still = at_written.into_iter().find(|f| wrote(&f.policy) || f.effective == Action::Deny && new(f));
     check(still.is_none(), || format!("still violates: {still:?}"))?;
 
     for (what, new) in [("the original", original), ("the stored object", &patched)] {
@@ -160,7 +165,7 @@ fn written_once_and_put_back(
 
 #[test]
 fn asked_again_after_another_webhook_the_record_stays_and_is_not_made_up() {
-    let (set, mut worker) = (policies(), Worker::new());
+    let mut worker = Worker::new();
     let object = json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db", "namespace": "shop"},
         "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "db"}}, "template": {
@@ -168,7 +173,7 @@ fn asked_again_after_another_webhook_the_record_stays_and_is_not_made_up() {
             "spec": {"containers": [{"name": "db", "image": "postgres:16", "ports": [{"containerPort": 5432}]}]}}},
     });
     let sample = Sample::new("CREATE", object.clone(), Tier::Tier1);
-    let snapshot = sample.snapshot(&set);
+    let snapshot = sample.snapshot();
     let mut mutate = |object: &Value| {
         let request = sample.request("CREATE", object, &Value::Null);
         outcome(&request, &snapshot, Phase::Mutate, &mut worker).patch.object.unwrap_or_else(|| object.clone())
@@ -189,10 +194,9 @@ fn asked_again_after_another_webhook_the_record_stays_and_is_not_made_up() {
 
 #[test]
 fn every_policy_is_tried() {
-    let set = policies();
     let (fired, patched) = (RefCell::new(BTreeMap::<String, u32>::new()), RefCell::new(BTreeMap::<String, u32>::new()));
     for_all(|sample, worker| {
-        let snapshot = sample.snapshot(&set);
+        let snapshot = sample.snapshot();
         let judged = outcome(&sample.as_is(), &snapshot, Phase::Validate, worker).findings;
         judged.into_iter().for_each(|f| *fired.borrow_mut().entry(f.policy).or_insert(0) += 1);
         let mutated = outcome(&sample.as_is(), &snapshot, Phase::Mutate, worker).patch;
@@ -200,15 +204,15 @@ fn every_policy_is_tried() {
         Ok(())
     });
     let (fired, patched) = (fired.into_inner(), patched.into_inner());
-    for policy in set.policies() {
-        let patches = !policy.metadata.patch.is_empty();
-        let tried = fired.contains_key(policy.id()) && (!patches || patched.contains_key(policy.id()));
-        assert!(
-            tried,
-            "{} is not tried (extend tests/policies/generated): violations {fired:?}, patches {patched:?}",
-            policy.id()
-        );
-    }
+    let untried = set().policies().iter().filter(|policy| {
+        let patches = policy.unit.has(Entry::Patch);
+        !fired.contains_key(policy.id()) || patches && !patched.contains_key(policy.id())
+    });
+    let untried: Vec<&str> = untried.map(|policy| policy.id()).collect();
+    assert!(
+        untried.is_empty(),
+        "{untried:?} are not tried (extend tests/policies/generated): violations {fired:?}, patches {patched:?}"
+    );
 }
 
 /// Everything of the original that no patch is about is still there.
@@ -219,16 +223,30 @@ fn kept(original: &Value, patched: &Value, written: &BTreeSet<&str>) -> Result<(
         let about = |written: &str| written == place || written.starts_with(&format!("{place}/"));
         let (before, after) = (original.pointer(&place), patched.pointer(&place));
         let is_parent = before.is_some_and(|v| v.is_object() || v.is_array()) && after.is_some();
-        let changed = written.iter().any(|w| about(w)) || about(ANNOTATION_POINTER);
+        // a patch may write a whole object in the place of another one, where that says nothing but the defaults
+        let was_default =
+            |w: &str| place.starts_with(&format!("{w}/")) && by_default(original, w).pointer(&place) == before;
+        let changed = written.iter().any(|w| about(w) || was_default(w)) || about(ANNOTATION_POINTER);
         check(before == after || is_parent || changed, || format!("{place} was changed: {before:?} to {after:?}"))?;
     }
     Ok(())
 }
 
+/// The object as the API server would make it, had the user written nothing at a place.
+fn by_default(object: &Value, place: &str) -> Value {
+    let mut object = object.clone();
+    if let Some((parent, key)) = place.rsplit_once('/')
+        && let Some(fields) = object.pointer_mut(parent).and_then(Value::as_object_mut)
+    {
+        fields.remove(key);
+    }
+    spelled_out(&object)
+}
+
 /// The object with the defaults that the API server fills in.
 fn spelled_out(object: &Value) -> Value {
     let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
-    let resource = Kinds::default().resolve(text("apiVersion"), text("kind"));
+    let resource = kinds().resolve(text("apiVersion"), text("kind"));
     let mut object = object.clone();
     seawall::check::defaults::apply(&resource, "default", &mut object);
     object
@@ -293,4 +311,20 @@ fn with_strange_fields(object: &Value) -> Value {
         }
     }
     object
+}
+
+#[test]
+#[ignore]
+fn dump() {
+    for_all(|sample, worker| {
+        let snapshot = sample.snapshot();
+        let judged = outcome(&sample.as_is(), &snapshot, Phase::Validate, worker).findings;
+        let mut ids: Vec<String> = judged.into_iter().map(|f| f.policy).collect();
+        ids.dedup();
+        println!(
+            "{}",
+            json!({"sample": serde_json::from_str::<Value>(&format!("{sample:?}")).unwrap(), "findings": ids})
+        );
+        Ok(())
+    });
 }

@@ -35,8 +35,9 @@ impl Oracle {
     }
 
     /// What OPA answers for a rule of a policy: an undefined rule is an empty set, an error is an error.
-    fn ask(&mut self, query: &str, input: &Value, cluster: &Value) -> Result<Value, String> {
-        let line = json!({"id": 0, "query": query, "input": input, "cluster": cluster});
+    fn ask(&mut self, query: &str, input: &Value, cluster: &str) -> Result<Value, String> {
+        // the same facts for many questions are written out once
+        let line = format!(r#"{{"id": 0, "query": "{query}", "input": {input}, "cluster": {cluster}}}"#);
         let questions = self.questions.as_mut().unwrap();
         writeln!(questions, "{line}").unwrap();
         questions.flush().unwrap();
@@ -49,14 +50,14 @@ impl Oracle {
         }
     }
 
-    /// Compares RVM, interpreter and OPA on all rules of a policy for one input.
+    /// Compares RVM, interpreter and OPA on all rules of a policy for one input. `cluster` are the facts as JSON.
     pub(crate) fn compare(
         &mut self,
         worker: &mut Worker,
         policy: &Policy,
         input: &value::Value,
         snapshot: &Snapshot,
-        cluster: &Value,
+        cluster: &str,
     ) -> Result<(), String> {
         for entry in [Entry::Violation, Entry::Patch].into_iter().filter(|entry| policy.unit.has(*entry)) {
             let query = format!("{}.{}", policy.unit.package, entry.rule());

@@ -1,84 +1,134 @@
 //! Generated requests: objects of the kinds that policies judge, the operation, the user, and what the cluster holds besides.
 
-use super::fields::{
-    Maker, Share, affinity, container, count, flag, junk, labels, list, metadata, name, object, one_of,
-};
-use super::fields::{own_selector, quantity, some, spread, volume};
+use super::cases::seed_in_turn;
+use super::cluster::{facts, namespace};
+use super::fields::{Maker, junk};
+use super::knowledge::GONE;
+use super::storage::{claim, class, pool, snapshot_class, volume_object};
+use super::workloads::{custom, deployment, gone, other_workload, stateful_set};
+use crate::embedded::set;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use seawall::admission::request::Request;
-use seawall::config::{Defaults, Settings};
+use seawall::config::{Defaults, PolicyOverride, Settings};
 use seawall::context::facts::Facts;
 use seawall::context::kinds::Kinds;
+use seawall::engine::compile::Entry;
 use seawall::policy::mode::{Mode, PatchSetting, Tier};
 use seawall::policy::store::PolicySet;
 use seawall::review::Snapshot;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// One request with everything that its review depends on.
 #[derive(Clone)]
 pub(super) struct Sample {
-    pub(super) operation: &'static str,
+    pub(super) operation: String,
     pub(super) object: Value,
     pub(super) old: Value,
-    user: &'static str,
-    group: &'static str,
+    user: String,
+    groups: Vec<String>,
     tier: Tier,
     facts: Vec<Value>,
     /// Kinds without any object are synced, too.
     synced: bool,
+    /// Seen by `check`: also in versions that no API server has.
+    file: bool,
+    /// Judged with what a platform team can switch on.
+    strict: bool,
     /// Has values of wrong types, which only a file can have.
     pub(super) wild: bool,
 }
 
 impl fmt::Debug for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { operation, object, old, user, group, tier, facts, synced, wild } = self;
+        let Self { operation, object, old, user, groups, tier, facts, synced, file, strict, wild } = self;
         let whole = json!({
-            "operation": operation, "object": object, "oldObject": old, "user": user, "group": group, "tier": tier.as_str(),
-            "facts": facts, "synced": synced, "wild": wild,
+            "operation": operation, "object": object, "oldObject": old, "user": user, "groups": groups, "tier": tier.as_str(),
+            "facts": facts, "synced": synced, "file": file, "strict": strict, "wild": wild,
         });
         write!(f, "{whole:#}")
     }
 }
 
+/// The policies with what is off out of the box: patches that only a configuration asks for, and parameters.
+static STRICT: LazyLock<Arc<PolicySet>> = LazyLock::new(|| {
+    const PARAMETERS: &[(&str, &str, fn() -> Value)] =
+        &[("class-exists", "strictReferences", || json!(true)), ("class-catalogue", "groups", || json!(["platform"]))];
+    let mut settings = Settings::default();
+    for policy in set().policies() {
+        let mut over = PolicyOverride::default();
+        if policy.metadata.patch.is_empty() && policy.unit.has(Entry::Patch) {
+            over.patch = Some(Tier::ALL.to_vec());
+        }
+        let of_policy = PARAMETERS.iter().filter(|(id, _, _)| *id == policy.id());
+        over.parameters = of_policy.map(|(_, name, value)| ((*name).to_owned(), value())).collect::<Map<_, _>>();
+        settings.policies.insert(policy.id().to_owned(), over);
+    }
+    Arc::new(PolicySet::build(crate::embedded::bundle(), &settings).unwrap())
+});
+
+/// Kinds as the API server resolves them.
+pub(super) fn kinds() -> Kinds {
+    Kinds::new(set().api_versions().clone())
+}
+
 impl Sample {
     /// A developer's request about one object in a cluster without any other.
-    pub(super) fn new(operation: &'static str, object: Value, tier: Tier) -> Self {
-        let (user, group, old) = ("developer", "devs", Value::Null);
-        Self { operation, object, old, user, group, tier, facts: vec![], synced: true, wild: false }
+    pub(super) fn new(operation: &str, object: Value, tier: Tier) -> Self {
+        Self {
+            operation: operation.to_owned(),
+            object,
+            old: Value::Null,
+            user: "developer".to_owned(),
+            groups: vec!["devs".to_owned()],
+            tier,
+            facts: vec![],
+            synced: true,
+            file: false,
+            strict: false,
+            wild: false,
+        }
     }
 
     /// The request, or that of another object in its place.
     pub(super) fn request(&self, operation: &str, object: &Value, old: &Value) -> Request {
         let subject = if object.is_object() { object } else { old };
         let text = |pointer: &str| subject.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let resource = Kinds::default().resolve(text("/apiVersion"), text("/kind"));
+        let (version, kind) = (text("/apiVersion"), text("/kind"));
+        let current = kinds().resolve(version, kind);
+        let written = Kinds::default().resolve(version, kind);
         let namespace = match text("/metadata/namespace") {
-            _ if text("/kind") == "Namespace" => text("/metadata/name"),
-            _ if !resource.namespaced => "",
+            _ if kind == "Namespace" => text("/metadata/name"),
+            _ if !current.namespaced => "",
             "" => "default",
             named => named,
         };
+        let converted = |object: &Value| {
+            let mut object = object.clone();
+            current.convert(&mut object);
+            object
+        };
         let body = json!({
-            "uid": "generated", "kind": resource.kind, "resource": resource.resource, "name": text("/metadata/name"),
-            "namespace": namespace, "operation": operation, "object": object, "oldObject": old,
-            "userInfo": {"username": self.user, "groups": [self.group]},
+            "uid": "generated", "kind": current.kind, "resource": current.resource,
+            "requestKind": written.kind, "requestResource": written.resource,
+            "name": text("/metadata/name"), "namespace": namespace, "operation": operation,
+            "object": converted(object), "oldObject": converted(old),
+            "userInfo": {"username": self.user, "groups": self.groups},
         });
         Request::from_body(body.as_object().cloned().unwrap()).unwrap()
     }
 
     /// The request as generated.
     pub(super) fn as_is(&self) -> Request {
-        self.request(self.operation, &self.object, &self.old)
+        self.request(&self.operation, &self.object, &self.old)
     }
 
     /// The cluster in mode enforce, with patches.
-    pub(super) fn snapshot(&self, set: &Arc<PolicySet>) -> Snapshot {
-        let kinds = Kinds::default();
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let (set, kinds) = (if self.strict { &*STRICT } else { set() }, kinds());
         let text = |object: &Value, key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let named = self
             .facts
@@ -89,212 +139,36 @@ impl Sample {
         let defaults = Defaults { tier: self.tier, mode: Mode::Enforce, patch: Some(PatchSetting::Enabled) };
         let settings = Settings { defaults, ..Settings::default() };
         let facts = Facts::from_objects(named, &synced);
-        Snapshot::new(set.clone(), Arc::new(settings), Arc::new(facts), "2026-01-15T12:00:00Z".parse().unwrap())
+        let now = "2026-01-15T12:00:00Z".parse().unwrap();
+        let snapshot = Snapshot::new(set.clone(), Arc::new(settings), Arc::new(facts), now);
+        if self.file { snapshot.with_unregistered() } else { snapshot }
     }
 }
 
-pub(super) fn class_name() -> Maker {
-    one_of(&["fast", "fast", "slow", "local", "missing", ""])
-}
-
-pub(super) fn provisioner() -> Maker {
-    one_of(&[
-        "ebs.csi.aws.com",
-        "pd.csi.storage.gke.io",
-        "disk.csi.azure.com",
-        "efs.csi.aws.com",
-        "kubernetes.io/aws-ebs",
-        "kubernetes.io/no-provisioner",
-        "rook-ceph.rbd.csi.ceph.com",
-        "rook-ceph.ceph.rook.io/bucket",
-        "local.csi.openebs.io",
-        "topolvm.io",
-        "driver.longhorn.io",
-        "rancher.io/local-path",
-        "nfs.csi.k8s.io",
-        "unheard.of/driver",
-        "",
-    ])
-}
-
-fn whole(api_version: &'static str, kind: &'static str, mut fields: Vec<(&'static str, Share, Maker)>) -> Maker {
-    fields.push(("apiVersion", Share::Always, Just(json!(api_version)).boxed()));
-    fields.push(("kind", Share::Always, Just(json!(kind)).boxed()));
-    fields.push(("metadata", Share::Always, metadata()));
-    fields.push(("unknownField", Share::Seldom, Just(json!({"kept": ["é", 1e9]})).boxed()));
-    object(fields)
-}
-
-fn storage_class() -> Maker {
-    let parameters = object(vec![
-        ("type", Share::Seldom, one_of(&["gp3", "io2", "hyperdisk-balanced-high-availability"])),
-        ("replication-type", Share::Seldom, one_of(&["regional-pd", "none"])),
-        ("skuName", Share::Seldom, one_of(&["Premium_ZRS", "Premium_LRS"])),
-    ]);
-    let fields = vec![
-        ("provisioner", Share::Often, provisioner()),
-        ("reclaimPolicy", Share::Often, one_of(&["Delete", "Retain", "Recycle", "delete"])),
-        ("volumeBindingMode", Share::Often, one_of(&["Immediate", "WaitForFirstConsumer"])),
-        ("allowVolumeExpansion", Share::Seldom, flag()),
-        ("parameters", Share::Seldom, parameters),
-    ];
-    let named = whole("storage.k8s.io/v1", "StorageClass", fields);
-    // claims find them
-    (named, class_name()).prop_map(|(class, name)| with(class, &["metadata", "name"], name)).boxed()
-}
-
-fn modes() -> Maker {
-    list(one_of(&["ReadWriteOnce", "ReadWriteMany", "ReadOnlyMany", "ReadWriteOncePod", "rwo"]), 2)
-}
-
-fn claim_fields() -> Vec<(&'static str, Share, Maker)> {
-    let request = object(vec![("requests", Share::Often, object(vec![("storage", Share::Often, quantity())]))]);
-    let spec = object(vec![
-        ("storageClassName", Share::Often, class_name()),
-        ("accessModes", Share::Often, modes()),
-        ("resources", Share::Often, request),
-        ("volumeName", Share::Seldom, name()),
-        ("volumeMode", Share::Seldom, one_of(&["Block", "Filesystem"])),
-    ]);
-    vec![
-        ("spec", Share::Often, spec),
-        ("status", Share::Seldom, object(vec![("phase", Share::Often, one_of(&["Bound", "Pending"]))])),
-    ]
-}
-
-fn claim() -> Maker {
-    whole("v1", "PersistentVolumeClaim", claim_fields())
-}
-
-fn volume_object() -> Maker {
-    let reference =
-        object(vec![("name", Share::Often, name()), ("namespace", Share::Often, one_of(&["shop", "default", ""]))]);
-    let spec = object(vec![
-        ("persistentVolumeReclaimPolicy", Share::Often, one_of(&["Delete", "Retain", "Recycle"])),
-        ("claimRef", Share::Often, reference),
-        ("storageClassName", Share::Often, class_name()),
-        ("capacity", Share::Often, object(vec![("storage", Share::Often, quantity())])),
-        ("accessModes", Share::Often, modes()),
-        ("csi", Share::Often, object(vec![("driver", Share::Often, provisioner())])),
-    ]);
-    whole("v1", "PersistentVolume", vec![("spec", Share::Often, spec)])
-}
-
-fn pod_spec() -> Maker {
-    object(vec![
-        ("containers", Share::Often, some(container(), 3)),
-        ("initContainers", Share::Seldom, list(container(), 2)),
-        ("volumes", Share::Often, prop_oneof![1 => list(volume(), 1), 3 => some(volume(), 3)].boxed()),
-        ("affinity", Share::Seldom, affinity()),
-        ("topologySpreadConstraints", Share::Seldom, list(spread(), 2)),
-        ("terminationGracePeriodSeconds", Share::Seldom, count()),
-        ("unknownField", Share::Seldom, Just(json!([{}])).boxed()),
-    ])
-}
-
-fn template() -> Maker {
-    let with_label = prop_oneof![4 => Just(json!({"app": "db"})), 1 => labels()].boxed();
-    object(vec![
-        ("metadata", Share::Often, object(vec![("labels", Share::Often, with_label)])),
-        ("spec", Share::Often, pod_spec()),
-    ])
-}
-
-fn stateful_set() -> Maker {
-    let moment = || one_of(&["Delete", "Retain", "delete"]);
-    let retention = object(vec![("whenDeleted", Share::Often, moment()), ("whenScaled", Share::Often, moment())]);
-    let mut claim = claim_fields();
-    claim.push((
-        "metadata",
-        Share::Often,
-        object(vec![("name", Share::Often, name()), ("labels", Share::Seldom, labels())]),
-    ));
-    let spec = object(vec![
-        ("replicas", Share::Often, count()),
-        ("serviceName", Share::Often, name()),
-        ("selector", Share::Often, own_selector()),
-        ("template", Share::Often, template()),
-        (
-            "volumeClaimTemplates",
-            Share::Often,
-            prop_oneof![1 => list(object(claim.clone()), 2), 3 => some(object(claim), 2)].boxed(),
-        ),
-        ("persistentVolumeClaimRetentionPolicy", Share::Often, retention),
-        ("podManagementPolicy", Share::Seldom, one_of(&["Parallel", "OrderedReady"])),
-        ("unknownField", Share::Seldom, Just(json!({"deep": {"er": true}})).boxed()),
-    ]);
-    whole("apps/v1", "StatefulSet", vec![("spec", Share::Often, spec)])
-}
-
-fn deployment(kind: &'static str) -> Maker {
-    let spec = object(vec![
-        ("replicas", Share::Often, count()),
-        ("selector", Share::Often, own_selector()),
-        ("template", Share::Often, template()),
-        ("strategy", Share::Seldom, object(vec![("type", Share::Often, one_of(&["Recreate", "RollingUpdate"]))])),
-    ]);
-    whole("apps/v1", kind, vec![("spec", Share::Often, spec)])
-}
-
-fn pod() -> Maker {
-    whole("v1", "Pod", vec![("spec", Share::Often, pod_spec())])
-}
-
-fn namespace() -> Maker {
-    whole("v1", "Namespace", vec![("spec", Share::Seldom, Just(json!({"finalizers": ["kubernetes"]})).boxed())])
-}
-
-fn service() -> Maker {
-    let spec = object(vec![
-        ("clusterIP", Share::Often, one_of(&["None", "10.0.0.1"])),
-        ("publishNotReadyAddresses", Share::Seldom, flag()),
-    ]);
-    whole("v1", "Service", vec![("spec", Share::Often, spec)])
-}
-
-fn node() -> Maker {
-    let zone = select(vec!["a", "b"]).prop_map(|zone| json!({"topology.kubernetes.io/zone": zone})).boxed();
-    let made =
-        whole("v1", "Node", vec![("spec", Share::Seldom, object(vec![("unschedulable", Share::Often, flag())]))]);
-    (made, zone).prop_map(|(node, zone)| with(node, &["metadata", "labels"], zone)).boxed()
-}
-
-/// An object and another one of its kind, which on UPDATE may be the stored one.
+/// An object and another one of its kind, which on UPDATE may be the stored one. Kinds count by how many policies judge them.
 fn subject() -> BoxedStrategy<(Value, Value)> {
     let pair = |make: Maker| (make.clone(), make);
     prop_oneof![
-        6 => pair(stateful_set()),
-        3 => pair(deployment("Deployment")),
-        1 => pair(deployment("ReplicaSet")),
-        2 => pair(claim()),
-        2 => pair(volume_object()),
-        3 => pair(storage_class()),
-        1 => pair(pod()),
-        2 => pair(namespace()),
+        12 => pair(stateful_set()),
+        5 => pair(deployment()),
+        4 => pair(other_workload()),
+        5 => pair(claim()),
+        4 => pair(volume_object()),
+        7 => pair(class()),
+        4 => pair(namespace()),
+        2 => pair(snapshot_class()),
+        1 => pair(pool()),
+        2 => pair(custom()),
+        1 => pair(gone()),
     ]
     .boxed()
-}
-
-fn fact() -> Maker {
-    prop_oneof![storage_class(), storage_class(), claim(), claim(), volume_object(), service(), node(), stateful_set()]
-        .boxed()
-}
-
-/// The class and the claims that most generated workloads name.
-fn usual_facts() -> BoxedStrategy<Vec<Value>> {
-    let claim = |name: &'static str, namespace: &'static str| {
-        let named = claim().prop_map(move |c| with(c, &["metadata", "name"], json!(name)));
-        named.prop_map(move |c| with(c, &["metadata", "namespace"], json!(namespace))).boxed()
-    };
-    let class = storage_class().prop_map(|c| with(c, &["metadata", "name"], json!("fast"))).boxed();
-    vec![class, claim("data", "shop"), claim("db", "shop"), claim("data", "default"), claim("db", "default")].boxed()
 }
 
 /// Wrong values at these places.
 type Damage = Vec<(Index, Value)>;
 
 fn damage() -> BoxedStrategy<Damage> {
-    prop_oneof![4 => Just(vec![]), 1 => prop::collection::vec((any::<Index>(), junk()), 1..4)].boxed()
+    prop_oneof![5 => Just(vec![]), 1 => prop::collection::vec((any::<Index>(), junk()), 1..4)].boxed()
 }
 
 fn damaged(mut object: Value, damage: &Damage) -> Value {
@@ -307,6 +181,20 @@ fn damaged(mut object: Value, damage: &Damage) -> Value {
             && let Some(place) = object.pointer_mut(index.get(places.as_slice()).as_str())
         {
             *place = value.clone();
+        }
+    }
+    object
+}
+
+/// An object as it may have been before: some of its parts are those of another one.
+pub(super) fn edited(mut object: Value, other: &Value, parts: &[Index]) -> Value {
+    let mut places = Vec::new();
+    pointers(&object, "", &mut places);
+    places.retain(|p| !p.starts_with("/metadata/name") && !matches!(p.as_str(), "/apiVersion" | "/kind"));
+    for part in parts.iter().filter(|_| !places.is_empty()) {
+        let place = part.get(&places);
+        if let (Some(here), Some(there)) = (object.pointer_mut(place), other.pointer(place)) {
+            *here = there.clone();
         }
     }
     object
@@ -326,43 +214,85 @@ pub(super) fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-fn with(mut object: Value, path: &[&str], value: Value) -> Value {
-    let last = path.iter().fold(&mut object, |at, key| &mut at[*key]);
-    *last = value;
-    object
-}
-
-/// A request.
-pub(super) fn sample() -> BoxedStrategy<Sample> {
+/// A request about any object.
+fn any_request() -> BoxedStrategy<Sample> {
     let users = select(vec![
         ("developer", "devs"),
         ("developer", "devs"),
+        ("developer", "platform"),
         ("admin", "system:masters"),
         ("system:serviceaccount:kube-system:statefulset-controller", "system:serviceaccounts"),
         ("system:serviceaccount:storage:csi", "system:serviceaccounts"),
         ("", ""),
     ]);
-    let operation = prop_oneof![5 => Just("CREATE"), 3 => Just("UPDATE"), 1 => Just("DELETE")];
-    let tiers = select(vec![Tier::Tier0, Tier::Tier1, Tier::Tier2, Tier::Tier3]);
-    let usual = prop_oneof![Just(vec![]), usual_facts()];
-    let others = prop::collection::vec(fact(), 0..6);
-    let facts = (usual, others, prop_oneof![4 => Just(vec![]), 1 => prop::collection::vec(damage(), 1..6)]);
-    (subject(), damage(), damage(), operation, users, tiers, facts, any::<[bool; 2]>())
-        .prop_map(|((object, other), wrong, edit, operation, (user, group), tier, facts, [synced, same])| {
-            let (mut facts, others, wrong_facts) = facts;
-            facts.extend(others);
+    let operation = prop::sample::select((0..16).collect::<Vec<u8>>());
+    let tiers = select(vec![Tier::Tier0, Tier::Tier1, Tier::Tier2, Tier::Tier3, Tier::Tier0, Tier::Tier1]);
+    let wrong_facts = prop_oneof![5 => Just(vec![]), 1 => prop::collection::vec(damage(), 1..6)];
+    let stored = (0..4_u8, prop::collection::vec(any::<Index>(), 1..8));
+    let how = (prop::bool::weighted(0.85), prop::bool::weighted(0.2), prop::bool::weighted(0.4));
+    (subject(), (damage(), damage()), operation, users, tiers, facts(), wrong_facts, stored, how)
+        .prop_map(|(pair, (wrong, edit), operation, (user, group), tier, mut facts, wrong_facts, stored, how)| {
+            let ((object, other), (synced, file, strict)) = (pair, how);
             let wild = !wrong.is_empty() || wrong_facts.iter().any(|damage| !damage.is_empty());
             for (fact, damage) in facts.iter_mut().zip(&wrong_facts) {
                 *fact = damaged(fact.take(), damage);
             }
-            let before = damaged(if same { object.clone() } else { other }, &edit);
-            let object = damaged(object, &wrong);
+            let before = match stored {
+                (0, _) => object.clone(),
+                (1 | 2, parts) => edited(object.clone(), &other, &parts),
+                _ => other,
+            };
+            let (object, before) = (damaged(object, &wrong), damaged(before, &edit));
+            let file = file || is_gone(&object);
+            let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+            let operation = match operation {
+                _ if file => "CREATE",
+                15 => "DELETE",
+                13..15 if kind == "PersistentVolumeClaim" => "DELETE",
+                6..10 if kind == "Namespace" => "UPDATE",
+                10..15 => "UPDATE",
+                _ => "CREATE",
+            };
             let (object, old) = match operation {
                 "CREATE" => (object, Value::Null),
                 "UPDATE" => (object, before),
                 _ => (Value::Null, before),
             };
-            Sample { operation, object, old, user, group, tier, facts, synced, wild }
+            let (operation, user, groups) = (operation.to_owned(), user.to_owned(), vec![group.to_owned()]);
+            Sample { operation, object, old, user, groups, tier, facts, synced, file, strict, wild }
         })
         .boxed()
+}
+
+/// A request made of a case of a policy.
+fn of_a_case() -> BoxedStrategy<Sample> {
+    (seed_in_turn(), damage(), damage(), prop::bool::weighted(0.3))
+        .prop_map(|(seed, wrong, edit, file)| {
+            let nothing = (Damage::new(), Damage::new());
+            let (wrong, edit) = if seed.untouched { nothing } else { (wrong, edit) };
+            Sample {
+                file: is_gone(&seed.object) || seed.operation == "CREATE" && file && !seed.untouched,
+                object: damaged(seed.object, &wrong),
+                old: damaged(seed.old, &edit),
+                wild: !wrong.is_empty() || !edit.is_empty(),
+                operation: seed.operation,
+                user: seed.user,
+                groups: seed.groups,
+                tier: seed.tier,
+                facts: seed.facts,
+                synced: true,
+                strict: seed.strict,
+            }
+        })
+        .boxed()
+}
+
+/// A request.
+pub(super) fn sample() -> BoxedStrategy<Sample> {
+    prop_oneof![3 => any_request(), 2 => of_a_case()].boxed()
+}
+
+/// The API server reads all its versions, and answers only for those that it has.
+fn is_gone(object: &Value) -> bool {
+    GONE.iter().any(|(version, kind)| object["apiVersion"] == **version && object["kind"] == **kind)
 }
