@@ -55,7 +55,9 @@ impl fmt::Debug for Sample {
 
 /// The policies with what is off out of the box: patches that only a configuration asks for, and parameters.
 static STRICT: LazyLock<Arc<PolicySet>> = LazyLock::new(|| {
-    const PARAMETERS: &[(&str, &str, fn() -> Value)] =
+    /// Kind, key and value.
+    type Parameter = (&'static str, &'static str, fn() -> Value);
+    const PARAMETERS: &[Parameter] =
         &[("class-exists", "strictReferences", || json!(true)), ("class-catalogue", "groups", || json!(["platform"]))];
     let mut settings = Settings::default();
     for policy in set().policies() {

@@ -23,8 +23,11 @@ pub(super) fn whole(
     object(fields)
 }
 
+/// Name, and whether a driver has it.
+type Class = (&'static str, fn(&Driver) -> bool);
+
 /// The classes of the usual cluster: by name, what kind of storage each mostly is.
-pub(super) const CLASSES: &[(&str, fn(&Driver) -> bool)] = &[
+pub(super) const CLASSES: &[Class] = &[
     ("fast", |d| d.storage == "block" && matches!(d.bound_to.as_str(), "zone" | "region")),
     ("copies", |d| d.bound_to == "cluster"),
     ("shared", |d| d.storage == "file"),
