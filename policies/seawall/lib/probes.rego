@@ -30,8 +30,8 @@ subjects(value) := found if {
 	count(fields.list(main[0].container, ["ports"])) > 0
 } else := []
 
-# A probe without a check is the API server's to refuse, not ours to replace.
-has_readiness(container) if is_object(fields.field(container, ["readinessProbe"], null))
+# A probe without a check, or what is none at all, is the API server's to refuse, not ours to replace.
+has_readiness(container) if fields.field(container, ["readinessProbe"], null) != null
 
 timing := {"initialDelaySeconds": 10, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6}
 

@@ -26,7 +26,8 @@ test_has_readiness if {
 	# as written and with the API's defaults in it
 	probes.has_readiness({"readinessProbe": {}})
 	probes.has_readiness({"readinessProbe": {"periodSeconds": 10}})
-	every container in [{}, {"readinessProbe": null}, {"readinessProbe": "x"}] {
+	probes.has_readiness({"readinessProbe": "x"})
+	every container in [{}, {"readinessProbe": null}] {
 		not probes.has_readiness(container)
 	}
 }
