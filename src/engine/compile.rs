@@ -3,6 +3,7 @@
 
 use super::analysis::{self, Refused, Rules};
 use super::builtins::{self, short};
+use super::negation;
 use super::rewrite;
 use super::shared::SharedRules;
 use regorus::languages::rego::compiler::Compiler;
@@ -63,19 +64,8 @@ impl Modules {
     /// # Errors
     /// When a module does not parse or has a construct that is not loaded.
     pub fn parse<'s>(sources: impl IntoIterator<Item = &'s Source>, shared: &str) -> Result<Self, CompileError> {
-        let mut engine = Engine::new();
-        engine.set_strict_builtin_errors(true);
-        engine.set_gather_prints(true);
-        for source in sources {
-            let parsed = engine.add_policy(source.file.clone(), source.text.clone());
-            parsed.map_err(|e| CompileError::Parse {
-                file: source.file.clone(),
-                problem: e.to_string().trim().to_owned(),
-            })?;
-        }
         let prepare = |problem: String| CompileError::Prepare { package: "all modules".to_owned(), problem };
-        let printed = engine.get_ast_as_json().map_err(|e| prepare(e.to_string()))?;
-        let trees = parse_deep(&printed).map_err(|e| prepare(e.to_string()))?;
+        let trees = trees(sources)?;
         let (rules, refused) = analysis::analyse(&trees);
         if !refused.is_empty() {
             return Err(CompileError::Refused(refused));
@@ -128,6 +118,38 @@ impl Modules {
     #[must_use]
     pub(super) fn engine(&self) -> Engine {
         self.engine.clone()
+    }
+}
+
+/// The syntax trees, and with each its source, after the calls within negations were written out.
+fn trees<'s>(sources: impl IntoIterator<Item = &'s Source>) -> Result<serde_json::Value, CompileError> {
+    let mut sources: Vec<Source> = sources.into_iter().cloned().collect();
+    let mut turn = 0;
+    loop {
+        let mut engine = Engine::new();
+        for source in &sources {
+            let parsed = engine.add_policy(source.file.clone(), source.text.clone());
+            parsed.map_err(|e| CompileError::Parse {
+                file: source.file.clone(),
+                problem: e.to_string().trim().to_owned(),
+            })?;
+        }
+        let prepare = |problem: String| CompileError::Prepare { package: "all modules".to_owned(), problem };
+        let printed = engine.get_ast_as_json().map_err(|e| prepare(e.to_string()))?;
+        let trees = parse_deep(&printed).map_err(|e| prepare(e.to_string()))?;
+        turn += 1;
+        let mut changed = false;
+        for (source, tree) in sources.iter_mut().zip(trees.as_array().into_iter().flatten()) {
+            let tree = tree.get("ast").unwrap_or(&serde_json::Value::Null);
+            if let Some(text) = negation::written_out(&source.text, tree, turn) {
+                source.text = text;
+                changed = true;
+            }
+        }
+        // each turn goes one level deeper, and the parser bounds how deep expressions nest
+        if !changed {
+            return Ok(trees);
+        }
     }
 }
 

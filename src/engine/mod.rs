@@ -7,6 +7,7 @@ pub mod analysis;
 pub mod builtins;
 pub mod compile;
 pub mod evaluate;
+mod negation;
 pub mod pool;
 pub mod rewrite;
 pub mod shape;

@@ -3,6 +3,10 @@
 //! For the RVM only: in a body, `x := e` goes on with an undefined `x` where `e` is undefined, so `7 if { x := input.missing }` would give 7.
 //! `some x; x = e` means the same in Rego and is compiled rightly.
 //!
+//! Also for the RVM only: where a statement of a comprehension fails before the comprehension loops itself, the loop around it ends, and
+//! what it had yet to find is lost: `[x | some x in ["a", "b", "c"]; count([1 | x != "b"]) == 0]` is empty. A loop over one item put
+//! first makes the failure that of the inner loop.
+//!
 //! For both engines: `lib.rule`, where `lib` is imported, is taken for the whole package `lib`, all rules of which are computed,
 //! and its key `rule`. With the full path only that rule is.
 
@@ -62,6 +66,11 @@ impl Rewriter<'_> {
                     // the name of a function is compiled as what it is
                     return self.node(call.get("params").unwrap_or(&Json::Null));
                 }
+                for kind in ["ArrayCompr", "SetCompr", "ObjectCompr"] {
+                    if let Some(body) = fields.get(kind).filter(|_| self.assignments) {
+                        self.comprehension(body);
+                    }
+                }
                 for kind in ["RefDot", "RefBrack"] {
                     if let Some(refr) = fields.get(kind).and_then(|body| body.get("refr")) {
                         self.alias(refr);
@@ -82,6 +91,16 @@ impl Rewriter<'_> {
             && self.source.get(start..end) == Some(name)
         {
             self.edits.push((start, end, full.clone()));
+        }
+    }
+
+    /// A comprehension that does not loop in its first statement.
+    fn comprehension(&mut self, body: &Json) {
+        let statements = body.get("query").and_then(|q| q.get("stmts")?.as_array()).map_or(&[][..], Vec::as_slice);
+        let Some(first) = statements.first() else { return };
+        let loops = first.get("literal").is_some_and(|literal| literal.get("SomeIn").is_some());
+        if let Some((start, _)) = span(first).filter(|_| !loops) {
+            self.edits.push((start, start, format!("some once_{start}__ in [1]; ")));
         }
     }
 
@@ -156,6 +175,14 @@ mod tests {
         let wanted = "package p\n\nf(x) := y if {\n\tsome y; y  = x.a\n\tsome z; z  = [w | some v in x; some w; w  = v.b]\n\tz != []\n} else := 2\n";
         assert_eq!(rewritten(source).as_deref(), Ok(wanted));
         assert_eq!(rewritten("package p\n\nr contains x if x := input.x\n"), Err(3));
+    }
+
+    #[test]
+    fn comprehensions_loop_first() {
+        let source = "package p\n\nr contains [[1 | x; y] | some x in [1]; some y in [2]] if true\n";
+        let wanted =
+            "package p\n\nr contains [[1 | some once_28__ in [1]; x; y] | some x in [1]; some y in [2]] if true\n";
+        assert_eq!(rewritten(source).as_deref(), Ok(wanted));
     }
 
     #[test]

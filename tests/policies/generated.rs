@@ -40,7 +40,13 @@ fn for_all(property: impl Fn(&Sample, &mut Worker) -> Result<(), String>) {
     let cases = number("SEAWALL_GENERATED", 500);
     let mut seed = [7; 16];
     seed[..4].copy_from_slice(&number("SEAWALL_GENERATED_SEED", 0).to_le_bytes());
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 4000, ..Config::default() };
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 4000,
+        max_shrink_time: 60_000,
+        ..Config::default()
+    };
     let worker = RefCell::new(Worker::new());
     let tried = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::XorShift, &seed))
         .run(&sample(), |sample| property(&sample, &mut worker.borrow_mut()).map_err(TestCaseError::fail));

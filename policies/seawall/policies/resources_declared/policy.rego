@@ -42,8 +42,10 @@ written(entry, kind, resource) := fields.field(entry.container, ["resources", ki
 # states: a request of nothing is none.
 states(quantity) if {
 	quantity != null
-	not quantities.milli(quantity) == 0
+	not nothing(quantity)
 }
+
+nothing(quantity) if quantities.milli(quantity) == 0
 
 # requests: the API takes a limit as the request where there is none.
 requests(entry, resource) if states(written(entry, "requests", resource))
