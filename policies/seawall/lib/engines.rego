@@ -646,6 +646,11 @@ unsaved(value, entry) := {"reason": "scratch", "mount": mount} if {
 	count(lasting_mounts(value, entry)) == 0
 }
 
+# lack is what unsaved tells, null where that is undefined.
+lack(value, entry) := reason if {
+	reason := unsaved(value, entry)
+} else := null
+
 lasting_mounts(value, entry) := [mount |
 	some mount in containers.mounts(entry.container)
 	mount.writable
