@@ -16,4 +16,5 @@ mod check_stored;
 mod check_text;
 mod check_versions;
 mod field;
+mod formats;
 mod rig;
