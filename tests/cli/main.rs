@@ -17,4 +17,5 @@ mod check_text;
 mod check_versions;
 mod field;
 mod formats;
+mod pipelines;
 mod rig;
