@@ -174,10 +174,11 @@ impl Judge {
         if self.options.tier.is_some_and(|tier| tier != outcome.scope.tier) {
             return None;
         }
-        Some(self.row(resource, source, outcome))
+        let uid = Some(text("/metadata/uid").to_owned()).filter(|uid| !uid.is_empty());
+        Some(self.row(resource, uid, source, outcome))
     }
 
-    fn row(&mut self, resource: ResourceId, source: Source, outcome: Outcome) -> Judged {
+    fn row(&mut self, resource: ResourceId, uid: Option<String>, source: Source, outcome: Outcome) -> Judged {
         let place = match &resource.namespace {
             Some(namespace) => format!("{} {namespace}/{}", resource.kind, resource.name),
             None => format!("{} {}", resource.kind, resource.name),
@@ -191,6 +192,7 @@ impl Judge {
         let unknown = |u: crate::decision::Unknown| UnknownRow { policy: u.policy, missing: u.missing };
         Judged {
             resource,
+            uid,
             violations: outcome.findings.into_iter().map(violation).collect(),
             patches: Vec::new(),
             unknown: outcome.unknown.into_iter().map(unknown).collect(),

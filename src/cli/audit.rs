@@ -1,12 +1,15 @@
 //! `seawall audit`: flags, and putting the parts together.
 
 use super::cluster::{ClusterArgs, block_on};
+use super::format::{self, Format};
 use super::policies::PolicyArgs;
 use crate::audit::selector::Selector;
 use crate::audit::{self, Audit, Options, Progress};
 use crate::policy::mode::{Mode, Tier};
+use crate::policy::store::PolicySet;
 use crate::report::baseline::{Baseline, Comparison, Open};
 use crate::report::coverage::Coverage;
+use crate::report::page::{Page, View};
 use crate::report::{Results as _, json, overview, text};
 use crate::review::Forced;
 use anyhow::Context as _;
@@ -79,12 +82,6 @@ enum FailOn {
     Never,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
-}
-
 /// Runs it: 0 clean, 1 violations, 2 incomplete or impossible.
 pub(super) fn run(args: &AuditArgs) -> anyhow::Result<ExitCode> {
     let (settings, policies) = args.policies.clone().load()?;
@@ -116,7 +113,7 @@ pub(super) fn run(args: &AuditArgs) -> anyhow::Result<ExitCode> {
     let baseline =
         (args.save.is_some() || earlier.is_some()).then(|| Baseline::of(&done, complete, now)).transpose()?;
     let comparison = baseline.as_ref().zip(earlier.as_ref()).map(|(now, then)| now.since(then));
-    print(args, &done, comparison.as_ref(), took)?;
+    print(args, &policies, &done, comparison.as_ref(), took)?;
     if let (Some(path), Some(baseline)) = (&args.save, &baseline) {
         baseline.save(path)?;
     }
@@ -133,7 +130,13 @@ pub(super) fn run(args: &AuditArgs) -> anyhow::Result<ExitCode> {
     }))
 }
 
-fn print(args: &AuditArgs, done: &Audit, comparison: Option<&Comparison>, took: Duration) -> anyhow::Result<()> {
+fn print(
+    args: &AuditArgs,
+    policies: &PolicySet,
+    done: &Audit,
+    comparison: Option<&Comparison>,
+    took: Duration,
+) -> anyhow::Result<()> {
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let style = text::Style { colour };
     let mut out = BufWriter::new(io::stdout().lock());
@@ -149,6 +152,13 @@ fn print(args: &AuditArgs, done: &Audit, comparison: Option<&Comparison>, took: 
                 compared(comparison, &mut out)?;
             }
             coverage(&done.coverage, done.summary().resources, took, &mut out)?;
+        }
+        other => {
+            let mut stderr = io::stderr().lock();
+            text::errors(done, &mut stderr)?;
+            coverage(&done.coverage, done.summary().resources, took, &mut stderr)?;
+            let page = Page { results: done, policies, view: View::AsEnforced, coverage: Some(&done.coverage) };
+            format::write(other, &page, &mut out)?;
         }
     }
     out.flush()?;

@@ -1,6 +1,7 @@
 //! `seawall check`: flags, and putting the parts together.
 
 use super::cluster::{ClusterArgs, block_on};
+use super::format::{self, Format};
 use super::policies::PolicyArgs;
 use crate::check::input::Input;
 use crate::check::yaml::Budget;
@@ -9,6 +10,7 @@ use crate::context::cluster::NAMESPACES;
 use crate::context::read::{Wanted, read};
 use crate::policy::mode::{Mode, Tier, UnknownWord};
 use crate::policy::store::PolicySet;
+use crate::report::page::{Page, View};
 use crate::report::{Report, Results as _, json, text};
 use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
@@ -77,15 +79,6 @@ enum FailOn {
     Warn,
 }
 
-/// Output format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For a person
-    Text,
-    /// For a program, schemaVersion 1
-    Json,
-}
-
 /// Judges manifests. Exit codes: 0 clean, 1 violations, 2 when anything could not be read or evaluated.
 pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let CheckArgs { paths, mode, tier, fail_on, snapshot, live, cluster, namespace, policies, format } = args;
@@ -109,7 +102,7 @@ pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
         })?);
     }
     let report = check::check(input, context, &set, &settings, &options, now);
-    print(&report, format)?;
+    print(&report, &set, format)?;
     Ok(exit_code(&report, fail_on))
 }
 
@@ -123,10 +116,13 @@ fn wanted(set: &PolicySet, input: &Input, options: &Options) -> Wanted {
     Wanted { kinds, fallback: manifest::namespaces(input, &options.namespace), ..Wanted::default() }
 }
 
-fn print(report: &Report, format: Format) -> anyhow::Result<()> {
+fn print(report: &Report, policies: &PolicySet, format: Format) -> anyhow::Result<()> {
     let mut stderr = io::stderr().lock();
     for note in &report.notes {
         writeln!(stderr, "note: {note}")?;
+    }
+    if format.tells_apart() {
+        text::errors(report, &mut stderr)?;
     }
     let stdout = io::stdout();
     let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -134,6 +130,10 @@ fn print(report: &Report, format: Format) -> anyhow::Result<()> {
     match format {
         Format::Text => text::write(report, text::Style { colour }, &mut out)?,
         Format::Json => json::write(report, &mut out)?,
+        other => {
+            let page = Page { results: report, policies, view: View::AsIs, coverage: None };
+            format::write(other, &page, &mut out)?;
+        }
     }
     out.flush()?;
     Ok(())

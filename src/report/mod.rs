@@ -4,12 +4,23 @@ pub mod baseline;
 pub mod catalogue;
 pub mod coverage;
 mod diff;
+pub mod fingerprint;
+pub mod github;
+pub mod html;
 pub mod index;
 pub mod json;
+pub mod junit;
+pub mod markdown;
 pub mod overview;
+pub mod page;
+pub mod policyreport;
+pub mod sarif;
 pub mod snapshot;
 pub mod text;
 pub mod yaml;
+
+#[cfg(test)]
+mod testing;
 
 use crate::decision::Finding;
 use crate::policy::mode::Action;
@@ -65,6 +76,9 @@ pub struct Report {
 pub struct Judged {
     /// Which object.
     pub resource: ResourceId,
+    /// Its uid, where it is stored in a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
     /// Where it begins.
     pub source: Source,
     /// Violations, worst first.
@@ -127,7 +141,7 @@ pub struct PatchRow {
 }
 
 /// A policy without an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct UnknownRow {
     /// Policy id.
     pub policy: String,

@@ -16,4 +16,6 @@ mod check_stored;
 mod check_text;
 mod check_versions;
 mod field;
+mod formats;
+mod pipelines;
 mod rig;
