@@ -4,6 +4,7 @@ pub mod baseline;
 pub mod catalogue;
 pub mod coverage;
 mod diff;
+pub mod fixes;
 pub mod index;
 pub mod json;
 pub mod overview;

@@ -170,7 +170,8 @@ fn name(resource: &ResourceId) -> String {
     }
 }
 
-/// What came from a manifest must neither break lines nor drive the terminal.
-pub(super) fn printable(text: &str) -> String {
+/// What came from a manifest, made fit to print: it must neither break lines nor drive the terminal.
+#[must_use]
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
