@@ -3,6 +3,7 @@
 pub mod baseline;
 pub mod catalogue;
 pub mod coverage;
+pub mod decisions;
 mod diff;
 pub mod fixes;
 pub mod index;
