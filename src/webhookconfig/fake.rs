@@ -1,4 +1,4 @@
-//! An API server made of a map, for tests: get, create, replace with resourceVersion, delete.
+//! An API server made of a map, for tests: get, list ConfigMaps, create, replace and delete with resourceVersion.
 
 use axum::body::Body;
 use axum::http::{Method, Request, Response};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 /// Objects by path, with every write as `METHOD path`.
 #[derive(Clone, Default)]
-pub(super) struct Fake(Arc<Mutex<Store>>);
+pub(crate) struct Fake(Arc<Mutex<Store>>);
 
 #[derive(Default)]
 struct Store {
@@ -22,7 +22,7 @@ struct Store {
 }
 
 impl Fake {
-    pub(super) fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let fake = self.clone();
         Client::new(
             tower::service_fn(move |request: Request<kube::client::Body>| {
@@ -49,12 +49,12 @@ impl Fake {
         Response::builder().status(code).body(Body::from(object.to_string())).unwrap()
     }
 
-    pub(super) fn get(&self, path: &str) -> Option<Value> {
+    pub(crate) fn get(&self, path: &str) -> Option<Value> {
         self.0.lock().unwrap().objects.get(path).cloned()
     }
 
     /// Changes an object as somebody else would.
-    pub(super) fn edit(&self, path: &str, change: impl FnOnce(&mut Value)) {
+    pub(crate) fn edit(&self, path: &str, change: impl FnOnce(&mut Value)) {
         let mut store = self.0.lock().unwrap();
         store.version += 1;
         let version = store.version.to_string();
@@ -63,16 +63,16 @@ impl Fake {
         object["metadata"]["resourceVersion"] = Value::from(version);
     }
 
-    pub(super) fn remove(&self, path: &str) {
+    pub(crate) fn remove(&self, path: &str) {
         self.0.lock().unwrap().objects.remove(path);
     }
 
-    pub(super) fn break_with(&self, code: Option<u16>) {
+    pub(crate) fn break_with(&self, code: Option<u16>) {
         self.0.lock().unwrap().broken = code;
     }
 
     /// The writes since the last call.
-    pub(super) fn writes(&self) -> Vec<String> {
+    pub(crate) fn writes(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap().writes)
     }
 }
@@ -82,11 +82,22 @@ impl Store {
         if let Some(code) = self.broken {
             return (code, Value::Null);
         }
+        if *method == Method::GET && path.ends_with("/configmaps") {
+            let inside = |key: &str| key.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+            let items: Vec<&Value> = self.objects.iter().filter(|(key, _)| inside(key)).map(|(_, map)| map).collect();
+            return (200, json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {}, "items": items}));
+        }
         if *method == Method::GET {
             return self.objects.get(path).map_or((404, Value::Null), |object| (200, object.clone()));
         }
         self.writes.push(format!("{method} {path}"));
         if *method == Method::DELETE {
+            let wanted: Value = serde_json::from_slice(body).unwrap_or_default();
+            let version = &wanted["preconditions"]["resourceVersion"];
+            let stored = self.objects.get(path).map(|object| &object["metadata"]["resourceVersion"]);
+            if !version.is_null() && stored.is_some_and(|stored| stored != version) {
+                return (409, Value::Null);
+            }
             return self.objects.remove(path).map_or((404, Value::Null), |object| (200, object));
         }
         let mut object: Value = serde_json::from_slice(body).unwrap();

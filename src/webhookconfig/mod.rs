@@ -23,7 +23,7 @@ pub mod apply;
 pub mod bundle;
 pub mod conditions;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 pub mod lease;
 pub mod rules;
 pub mod target;

@@ -15,6 +15,7 @@ mod cases;
 mod catalogue;
 mod controlplane;
 mod coverage;
+mod decisions;
 mod facts;
 mod harness;
 mod modes;
