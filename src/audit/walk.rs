@@ -32,6 +32,8 @@ pub(super) struct Walked {
     pub(super) listed: Vec<Listed>,
     pub(super) missing: Vec<Missing>,
     pub(super) not_served: Vec<String>,
+    /// The kinds that were listed to their end, each with the version of the collection from which its list began.
+    pub(super) versions: Vec<(Source, String)>,
 }
 
 /// Lists everything of a plan and sends the batches.
@@ -42,7 +44,7 @@ pub(super) async fn walk(
     budget: &Budget,
     batches: &Sender<Batch>,
 ) -> Result<Walked, AuditError> {
-    let mut walked = Walked { listed: vec![], missing: plan.missing, not_served: plan.not_served };
+    let mut walked = Walked { listed: vec![], missing: plan.missing, not_served: plan.not_served, versions: vec![] };
     let open = |source| Stream::new(client, source, options.page, options.attempts, budget);
     let mut unknown: BTreeSet<String> = walked.missing.iter().map(|m| m.resource.clone()).collect();
 
@@ -122,6 +124,8 @@ impl Walked {
         if let Some(reason) = &stream.failed {
             unknown.insert(resource.clone());
             self.missing.push(Missing { resource: resource.clone(), reason: reason.clone() });
+        } else if let Some(version) = &stream.version {
+            self.versions.push((stream.source.clone(), version.clone()));
         }
         self.listed.push(Listed { resource, objects: stream.count });
     }
