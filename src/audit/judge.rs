@@ -296,10 +296,11 @@ impl Desk {
         if self.options.tier.is_some_and(|tier| tier != outcome.scope.tier) {
             return Verdict::PassedOver;
         }
-        self.row(resource, source, outcome)
+        let uid = Some(text("/metadata/uid").to_owned()).filter(|uid| !uid.is_empty());
+        self.row(resource, uid, source, outcome)
     }
 
-    fn row(&mut self, resource: ResourceId, source: report::Source, outcome: Outcome) -> Verdict {
+    fn row(&mut self, resource: ResourceId, uid: Option<String>, source: report::Source, outcome: Outcome) -> Verdict {
         let place = match &resource.namespace {
             Some(namespace) => format!("{} {namespace}/{}", resource.kind, resource.name),
             None => format!("{} {}", resource.kind, resource.name),
@@ -314,6 +315,7 @@ impl Desk {
         let unknown = |u: crate::decision::Unknown| UnknownRow { policy: u.policy, missing: u.missing };
         let row = Judged {
             resource,
+            uid,
             violations: outcome.findings.into_iter().map(violation).collect(),
             patches: Vec::new(),
             unknown: outcome.unknown.into_iter().map(unknown).collect(),

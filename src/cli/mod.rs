@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod cluster;
+mod format;
 mod policies;
 mod policy;
 mod serve;

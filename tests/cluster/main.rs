@@ -23,5 +23,6 @@ mod policy_catalogue;
 mod ratchet;
 mod rbac;
 mod registration;
+mod reports;
 mod snapshot;
 mod storage;
