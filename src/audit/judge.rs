@@ -196,7 +196,7 @@ pub(super) fn groups(items: Vec<Item<'_>>) -> Vec<Group<'_>> {
     groups
 }
 
-fn name_of(object: &Value) -> &str {
+pub(super) fn name_of(object: &Value) -> &str {
     object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -343,16 +343,18 @@ fn is_made(resource: &str, object: &Value) -> bool {
     }
 }
 
-/// The StatefulSet that made a claim: its name is `<template>-<set>-<ordinal>`
-/// (k8s.io/kubernetes `pkg/controller/statefulset/stateful_set_utils.go`).
+/// The StatefulSet that made a claim.
 fn set_of(name: &str, claim: &Value, sets: &BTreeMap<&str, usize>) -> Option<usize> {
-    let (rest, ordinal) = name.rsplit_once('-')?;
-    ordinal.parse::<u32>().ok()?;
     // labels of the set's selector are copied to its claims; a claim without labels was made by hand
     claim.pointer("/metadata/labels").and_then(Value::as_object)?;
-    sets.iter()
-        .find(|(set, _)| rest.strip_suffix(*set).is_some_and(|t| t.len() > 1 && t.ends_with('-')))
-        .map(|(_, position)| *position)
+    sets.iter().find(|(set, _)| is_claim_of(name, set)).map(|(_, position)| *position)
+}
+
+/// Whether a claim has such a name as those have that are made for a StatefulSet: `<template>-<set>-<ordinal>`
+/// (k8s.io/kubernetes `pkg/controller/statefulset/stateful_set_utils.go`).
+pub(super) fn is_claim_of(claim: &str, set: &str) -> bool {
+    let Some((rest, ordinal)) = claim.rsplit_once('-') else { return false };
+    ordinal.parse::<u32>().is_ok() && rest.strip_suffix(set).is_some_and(|t| t.len() > 1 && t.ends_with('-'))
 }
 
 /// Takes over what a claim has and its set's templates do not already say.
