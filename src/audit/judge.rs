@@ -76,12 +76,8 @@ pub(super) trait Keeper {
     ///
     /// # Errors
     /// When they cannot be kept; the audit ends.
-    fn keep(
-        &mut self,
-        group: &Group<'_>,
-        verdicts: Vec<Verdict>,
-        unknown: &BTreeSet<String>,
-    ) -> Result<(), AuditError>;
+    fn keep(&mut self, group: &Group<'_>, verdicts: Vec<Verdict>, unknown: &BTreeSet<String>)
+    -> Result<(), AuditError>;
 
     /// Objects with a row so far.
     fn judged(&self) -> u64;

@@ -26,6 +26,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use plan::kinds;
 pub use spool::SpoolError;
 pub use stream::Budget;
 
@@ -162,7 +163,6 @@ async fn see<K: judge::Keeper + Send + 'static>(
     let judging = tokio::task::spawn_blocking(move || judge.run(receiver, progress));
     let walked = walk::walk(client, plan, &options, &budget, &sender).await;
     drop(sender);
-    let judge::Judge { desk, keeper, .. } =
-        judging.await.map_err(|error| AuditError::Stopped(error.to_string()))??;
+    let judge::Judge { desk, keeper, .. } = judging.await.map_err(|error| AuditError::Stopped(error.to_string()))??;
     Ok(Seen { desk, keeper, walked: walked?, calls: budget.calls() })
 }

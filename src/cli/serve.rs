@@ -245,9 +245,9 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         }
         _ => None,
     };
-    let auditing = client.zip(cluster.clone()).and_then(|cluster| {
-        audit::start(&args.audit, cluster, identity(&args, &namespace), app.clone(), &shutdown)
-    });
+    let auditing = client
+        .zip(cluster.clone())
+        .and_then(|cluster| audit::start(&args.audit, cluster, identity(&args, &namespace), app.clone(), &shutdown));
     let (wanted, keeper) = registered.map(register::Registered::split).unzip();
     if source.folder.is_some() {
         tokio::spawn(reload(source, bundle, app.clone(), readiness.clone(), wanted, audits));

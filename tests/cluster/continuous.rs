@@ -54,7 +54,8 @@ fn define_reports(plane: &ControlPlane, group: &str, version: &str, kinds: [(&st
             .map(|folder| std::path::Path::new(&folder).join(format!("{stem}-{plural}.yaml")))
             .and_then(|path| std::fs::read_to_string(path).ok());
         let scope = if plural.starts_with("cluster") { "Cluster" } else { "Namespaced" };
-        let names = json!({"kind": kind, "listKind": format!("{kind}List"), "plural": plural, "singular": kind.to_lowercase()});
+        let names =
+            json!({"kind": kind, "listKind": format!("{kind}List"), "plural": plural, "singular": kind.to_lowercase()});
         let any = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
         let own = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
             "metadata": {"name": format!("{plural}.{group}")},
@@ -67,7 +68,7 @@ fn define_reports(plane: &ControlPlane, group: &str, version: &str, kinds: [(&st
     }
 }
 
-fn define_policy_reports(plane: &ControlPlane) {
+pub(crate) fn define_policy_reports(plane: &ControlPlane) {
     let kinds = [("policyreports", "PolicyReport"), ("clusterpolicyreports", "ClusterPolicyReport")];
     define_reports(plane, "wgpolicyk8s.io", "v1alpha2", kinds);
 }
@@ -82,7 +83,7 @@ fn reports(plane: &ControlPlane) -> Vec<Value> {
 }
 
 /// `Kind namespace/name` of the object and the policies of the results.
-fn findings(plane: &ControlPlane) -> BTreeMap<String, BTreeSet<String>> {
+pub(crate) fn findings(plane: &ControlPlane) -> BTreeMap<String, BTreeSet<String>> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let of = |report: &Value| {
         let scope = &report["scope"];
@@ -106,7 +107,9 @@ fn set_path(namespace: &str, name: &str) -> String {
 /// Fills a cluster: namespaces of 25 StatefulSets, of which every fifth has no volume.
 fn fill(plane: &ControlPlane, sets: usize) -> Vec<String> {
     let admin = plane.kubectl_as("admin");
-    admin.apply(&objects::list(&[objects::csi_driver("ebs.csi.aws.com"), objects::storage_class("standard")]), &[]).ok();
+    admin
+        .apply(&objects::list(&[objects::csi_driver("ebs.csi.aws.com"), objects::storage_class("standard")]), &[])
+        .ok();
     let api = plane.api("admin");
     let labels = [("seawall.dev/tier", "tier-1"), ("seawall.dev/mode", "audit")];
     let namespaces: Vec<String> = (0..sets.div_ceil(25)).map(|_| plane.namespace("full", &labels)).collect();
@@ -182,7 +185,8 @@ fn a_filled_cluster_is_judged_once_and_written_once() {
     eventually("ten are judged", PATIENCE, || (judged(&seawall) >= known + 10.0).then_some(()));
     await_passes(&seawall, 2.0);
     let touched = judged(&seawall) - known;
-    let _ = writeln!(told, "10 changes in one namespace of 25: {touched} objects judged until the end of the pass after");
+    let _ =
+        writeln!(told, "10 changes in one namespace of 25: {touched} objects judged until the end of the pass after");
     assert!((10.0..=10.0 + 25.0).contains(&touched), "{touched}");
     let settled = judged(&seawall);
     await_passes(&seawall, 1.0);
@@ -222,8 +226,12 @@ fn what_changes_is_judged_at_once_and_told_once() {
     let own = |object: Value| object.with("/metadata/namespace", shop.as_str());
     let admin = plane.kubectl_as("admin");
     let deletes = objects::storage_class("deletes").with("/reclaimPolicy", "Delete");
-    let standing =
-        [objects::csi_driver("ebs.csi.aws.com"), objects::storage_class("standard"), deletes, own(objects::stateful_set("db"))];
+    let standing = [
+        objects::csi_driver("ebs.csi.aws.com"),
+        objects::storage_class("standard"),
+        deletes,
+        own(objects::stateful_set("db")),
+    ];
     admin.apply(&objects::list(&standing), &[]).ok();
     let api = plane.api("admin");
     // its claim is counted at it
@@ -287,8 +295,7 @@ fn one_replica_audits_and_an_api_server_that_was_away_is_no_reason_for_a_wrong_w
     define_policy_reports(&plane);
     let namespaces = fill(&plane, 30);
     let mut replicas = [start(&plane, "one", &[]), start(&plane, "two", &[])];
-    let auditing =
-        |replica: &Seawall| replica.metric("seawall_audit_auditing", &[]) == 1.0 && passes(replica) >= 1.0;
+    let auditing = |replica: &Seawall| replica.metric("seawall_audit_auditing", &[]) == 1.0 && passes(replica) >= 1.0;
     let first = eventually("one audits", PATIENCE, || replicas.iter().position(auditing));
     assert_eq!(replicas[1 - first].metric("seawall_audit_auditing", &[]), 0.0);
     assert_eq!(judged(&replicas[1 - first]), 0.0);
@@ -352,5 +359,10 @@ fn reports_of_the_other_group_and_none_at_all() {
     drop(silent);
     let seawall = start(&plane, "writes", &["--audit-reports=openreports"]);
     eventually("reports", PATIENCE, || (count() >= 1 && passes(&seawall) >= 1.0).then_some(()));
-    assert_eq!(seawall.metric("seawall_audit_report_writes_total", &["failed"]), 0.0, "{}", seawall.process.log_tail(9));
+    assert_eq!(
+        seawall.metric("seawall_audit_report_writes_total", &["failed"]),
+        0.0,
+        "{}",
+        seawall.process.log_tail(9)
+    );
 }

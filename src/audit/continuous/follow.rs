@@ -87,7 +87,11 @@ pub(super) async fn follow(client: Client, source: Source, mut version: String, 
             let (resource, reason) = (source.resource.as_str(), Reason(&error).to_string());
             // once per problem: a dead API server must not fill the log
             if problem.as_ref() != Some(&reason) {
-                tracing::warn!(resource, problem = reason, "watch of a kind that is audited; the next pass sees it anyway");
+                tracing::warn!(
+                    resource,
+                    problem = reason,
+                    "watch of a kind that is audited; the next pass sees it anyway"
+                );
             }
             problem = Some(reason);
             if is_status(&error, 410) || matches!(error, kube::Error::SerdeError(_)) {
@@ -106,7 +110,8 @@ pub(super) async fn follow(client: Client, source: Source, mut version: String, 
 
 /// The version of a collection now.
 async fn current(client: &Client, source: &Source) -> Result<String, kube::Error> {
-    let request = Request::new(&source.path).list(&ListParams::default().limit(1)).map_err(kube::Error::BuildRequest)?;
+    let request =
+        Request::new(&source.path).list(&ListParams::default().limit(1)).map_err(kube::Error::BuildRequest)?;
     let list: Value = within(REQUEST, client.request(request)).await?;
     Ok(list.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned())
 }

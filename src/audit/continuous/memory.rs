@@ -239,12 +239,7 @@ impl Memory {
     }
 
     /// The report that an object has from now on, and what is to be done about it.
-    fn report(
-        &self,
-        item: Item<'_>,
-        row: Option<&Judged>,
-        orders: &mut Vec<Order>,
-    ) -> Option<(String, String)> {
+    fn report(&self, item: Item<'_>, row: Option<&Judged>, orders: &mut Vec<Order>) -> Option<(String, String)> {
         let flavour = self.flavour?;
         let place = |name: &str| (report_namespace(item.object), name.to_owned());
         let body = row.and_then(|row| policyreport::build(row, flavour));

@@ -253,8 +253,7 @@ impl Writer {
 /// An `events.k8s.io/v1` Event.
 fn event(announcement: &Announcement, pod: &str, now: jiff::Timestamp) -> Value {
     let Announcement { namespace, regarding, appeared, note, .. } = announcement;
-    let (reason, kind) =
-        if *appeared { ("PolicyViolation", "Warning") } else { ("PolicyViolationResolved", "Normal") };
+    let (reason, kind) = if *appeared { ("PolicyViolation", "Warning") } else { ("PolicyViolationResolved", "Normal") };
     let mut note = note.clone();
     if note.len() > NOTE {
         let end = (0..NOTE).rev().find(|end| note.is_char_boundary(*end)).unwrap_or(0);
@@ -287,9 +286,6 @@ mod tests {
         let now = "2026-01-02T03:04:05.1234567Z".parse().unwrap();
         let event = event(&announcement, "pod", now);
         assert!(event["note"].as_str().unwrap().len() <= 1024);
-        assert_eq!(
-            (&event["eventTime"], &event["type"]),
-            (&json!("2026-01-02T03:04:05.123456Z"), &json!("Warning"))
-        );
+        assert_eq!((&event["eventTime"], &event["type"]), (&json!("2026-01-02T03:04:05.123456Z"), &json!("Warning")));
     }
 }

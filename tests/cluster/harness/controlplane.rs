@@ -80,8 +80,17 @@ impl ControlPlane {
         let etcd = start_etcd(binaries, dir, client_port, peer_port)?;
         let authority = write_keys(dir, &options.extra_addresses);
         let apiserver = start_apiserver(binaries, dir, options, client_port, port)?;
-        let mut plane =
-            Self { controller_manager: None, apiserver, etcd, authority, port, etcd_port: client_port, options: options.clone(), binaries: binaries.clone(), scratch };
+        let mut plane = Self {
+            controller_manager: None,
+            apiserver,
+            etcd,
+            authority,
+            port,
+            etcd_port: client_port,
+            options: options.clone(),
+            binaries: binaries.clone(),
+            scratch,
+        };
         for (user, _, _) in USERS {
             let text = plane.kubeconfig_text(&plane.server(), user, None);
             fs::write(plane.kubeconfig(user), text).map_err(|e| format!("kubeconfig: {e}"))?;
@@ -128,7 +137,8 @@ impl ControlPlane {
         let etcd = |path: &str, body: &Value| {
             let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
             let url = format!("http://127.0.0.1:{}/v3/kv/{path}", self.etcd_port);
-            let text = client.post(url).body(body.to_string()).send().unwrap().error_for_status().unwrap().text().unwrap();
+            let text =
+                client.post(url).body(body.to_string()).send().unwrap().error_for_status().unwrap().text().unwrap();
             serde_json::from_str::<Value>(&text).unwrap()
         };
         // "/" and the key after it, in base64: any read tells the revision
