@@ -5,6 +5,7 @@
 //! namespace, and what is found is kept in a file ([`spool`]) until it is reported. What could not be listed is named; the
 //! audit is then incomplete and says so.
 
+pub mod continuous;
 pub mod judge;
 mod plan;
 pub mod selector;
@@ -25,6 +26,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use plan::kinds;
 pub use spool::SpoolError;
 pub use stream::Budget;
 
@@ -123,19 +125,44 @@ pub async fn run(
     now: jiff::Timestamp,
     progress: impl FnMut(&Progress) + Send + 'static,
 ) -> Result<Audit, AuditError> {
+    let desk = judge::Desk::new(policies.clone(), settings.clone(), options.clone(), now);
+    let keeper = judge::InFile { rows: spool::Filling::new()?, summary: Summary::default() };
+    let Seen { desk, keeper, walked, calls } = see(client, policies, desk, keeper, progress).await?;
+    let judge::InFile { rows, mut summary } = keeper;
+    let judge::Desk { mut coverage, errors, .. } = desk;
+    summary.errors = errors.len();
+    coverage.listed = walked.listed;
+    coverage.missing = walked.missing;
+    coverage.not_served = walked.not_served;
+    coverage.calls = calls;
+    Ok(Audit { coverage, rows: rows.finish()?, errors, summary })
+}
+
+/// A cluster that was walked once.
+struct Seen<K> {
+    desk: judge::Desk,
+    keeper: K,
+    walked: walk::Walked,
+    calls: u64,
+}
+
+/// Lists everything and judges it, or what the keeper wants of it.
+async fn see<K: judge::Keeper + Send + 'static>(
+    client: &Client,
+    policies: &PolicySet,
+    desk: judge::Desk,
+    keeper: K,
+    progress: impl FnMut(&Progress) + Send + 'static,
+) -> Result<Seen<K>, AuditError> {
+    let options = desk.options.clone();
     let budget = Budget::new(options.pause);
     let plan = plan::Plan::new(client, policies, &budget).await.map_err(|e| AuditError::Cluster(Box::new(e)))?;
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
-    let judge = judge::Judge::new(policies.clone(), settings.clone(), options.clone(), now)?;
+    let judge = judge::Judge::new(desk, keeper);
     // batches are judged while the next one is listed
     let judging = tokio::task::spawn_blocking(move || judge.run(receiver, progress));
-    let walked = walk::walk(client, plan, options, &budget, &sender).await;
+    let walked = walk::walk(client, plan, &options, &budget, &sender).await;
     drop(sender);
-    let mut audit = judging.await.map_err(|error| AuditError::Stopped(error.to_string()))??;
-    let walked = walked?;
-    audit.coverage.listed = walked.listed;
-    audit.coverage.missing = walked.missing;
-    audit.coverage.not_served = walked.not_served;
-    audit.coverage.calls = budget.calls();
-    Ok(audit)
+    let judge::Judge { desk, keeper, .. } = judging.await.map_err(|error| AuditError::Stopped(error.to_string()))??;
+    Ok(Seen { desk, keeper, walked: walked?, calls: budget.calls() })
 }

@@ -7,7 +7,7 @@ use super::{AuditError, Options};
 use crate::report::coverage::{Listed, Missing};
 use kube::Client;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::mpsc::Sender;
 
 /// The objects of one kind in a batch.
@@ -32,6 +32,8 @@ pub(super) struct Walked {
     pub(super) listed: Vec<Listed>,
     pub(super) missing: Vec<Missing>,
     pub(super) not_served: Vec<String>,
+    /// The kinds that were listed to their end, each with the version of the collection from which its list began.
+    pub(super) versions: Vec<(Source, String)>,
 }
 
 /// Lists everything of a plan and sends the batches.
@@ -42,11 +44,13 @@ pub(super) async fn walk(
     budget: &Budget,
     batches: &Sender<Batch>,
 ) -> Result<Walked, AuditError> {
-    let mut walked = Walked { listed: vec![], missing: plan.missing, not_served: plan.not_served };
+    let mut walked = Walked { listed: vec![], missing: plan.missing, not_served: plan.not_served, versions: vec![] };
     let open = |source| Stream::new(client, source, options.page, options.attempts, budget);
     let mut unknown: BTreeSet<String> = walked.missing.iter().map(|m| m.resource.clone()).collect();
 
     let mut first = Batch { namespace: String::new(), parts: vec![], lasting: true, unknown: BTreeSet::new() };
+    // Namespace objects are judged with what is in them, but their labels decide for all batches
+    let mut namespaces = None;
     for source in plan.cluster {
         let mut stream = open(source);
         let mut objects = Vec::new();
@@ -54,8 +58,15 @@ pub(super) async fn walk(
             objects.push(object);
         }
         walked.note(&stream, &mut unknown);
-        first.parts.push(Part { source: stream.source, objects });
+        let mut source = stream.source;
+        if source.resource == "namespaces" && source.judged {
+            let by_name = objects.iter().map(|object| (super::stream::names(object).1, object.clone())).collect();
+            namespaces = Some((Source { fact: false, ..source.clone() }, by_name));
+            source.judged = false;
+        }
+        first.parts.push(Part { source, objects });
     }
+    let mut of_namespaces = Namespaces(namespaces);
     first.unknown.clone_from(&unknown);
     if batches.send(first).await.is_err() {
         return Ok(walked);
@@ -90,6 +101,7 @@ pub(super) async fn walk(
             }
             batch.parts.push(Part { source: stream.source.clone(), objects });
         }
+        batch.parts.extend(of_namespaces.part(&batch.namespace));
         batch.parts.extend(of_namespace(volumes.as_mut(), &batch.namespace)?);
         batch.unknown.clone_from(&unknown);
         if batches.send(batch).await.is_err() {
@@ -99,9 +111,12 @@ pub(super) async fn walk(
     for stream in &streams {
         walked.note(stream, &mut unknown);
     }
-    // volumes without a claim, and those whose namespace is gone
-    for namespace in volumes.as_ref().map(|(_, volumes)| volumes.left()).unwrap_or_default() {
+    // volumes without a claim, those whose namespace is gone, and namespaces without anything
+    let left = volumes.as_ref().map(|(_, volumes)| volumes.left()).unwrap_or_default();
+    let left: BTreeSet<String> = left.into_iter().chain(of_namespaces.left()).collect();
+    for namespace in left {
         let parts = streams.iter().map(|s| Part { source: s.source.clone(), objects: vec![] });
+        let parts = parts.chain(of_namespaces.part(&namespace));
         let parts = parts.chain(of_namespace(volumes.as_mut(), &namespace)?).collect();
         let batch = Batch { namespace, parts, lasting: false, unknown: unknown.clone() };
         if batches.send(batch).await.is_err() {
@@ -109,6 +124,20 @@ pub(super) async fn walk(
         }
     }
     Ok(walked)
+}
+
+/// Namespace objects that were not judged yet, by name.
+struct Namespaces(Option<(Source, BTreeMap<String, Value>)>);
+
+impl Namespaces {
+    fn part(&mut self, namespace: &str) -> Option<Part> {
+        let (source, objects) = self.0.as_mut()?;
+        Some(Part { source: source.clone(), objects: vec![objects.remove(namespace)?] })
+    }
+
+    fn left(&self) -> Vec<String> {
+        self.0.as_ref().map(|(_, objects)| objects.keys().cloned().collect()).unwrap_or_default()
+    }
 }
 
 fn of_namespace(volumes: Option<&mut (Source, Volumes)>, namespace: &str) -> Result<Option<Part>, AuditError> {
@@ -122,6 +151,8 @@ impl Walked {
         if let Some(reason) = &stream.failed {
             unknown.insert(resource.clone());
             self.missing.push(Missing { resource: resource.clone(), reason: reason.clone() });
+        } else if let Some(version) = &stream.version {
+            self.versions.push((stream.source.clone(), version.clone()));
         }
         self.listed.push(Listed { resource, objects: stream.count });
     }

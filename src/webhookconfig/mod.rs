@@ -24,7 +24,6 @@ pub mod bundle;
 pub mod conditions;
 #[cfg(test)]
 pub(crate) mod fake;
-pub mod lease;
 pub mod rules;
 pub mod target;
 
