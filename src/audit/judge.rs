@@ -3,7 +3,7 @@
 //! What a controller made of a workload is counted at the workload: ReplicaSets and Pods are not judged again, and the claims of
 //! a StatefulSet appear in its row, with what its claim templates do not already say.
 
-use super::spool::Filling;
+use super::spool::{Filling, SpoolError};
 use super::walk::{Batch, Part};
 use super::{Audit, AuditError, Options, Progress};
 use crate::admission::request::{Gvk, Request};
@@ -13,6 +13,7 @@ use crate::engine::evaluate::Worker;
 use crate::policy::mode::Mode;
 use crate::policy::store::PolicySet;
 use crate::report::coverage::Coverage;
+use crate::report::observer::{Observer, Reviewed};
 use crate::report::{Failure, Judged, ResourceId, Source, Summary, UnknownRow, Violation};
 use crate::review::{Outcome, Phase, Snapshot, review};
 use serde_json::Value;
@@ -25,26 +26,32 @@ use tokio::sync::mpsc::Receiver;
 const PER_OBJECT: Duration = Duration::from_secs(10);
 
 /// Judges batches and keeps what it finds.
-pub(super) struct Judge {
+pub(super) struct Judge<O> {
     policies: Arc<PolicySet>,
     settings: Arc<Settings>,
     options: Options,
     now: jiff::Timestamp,
     /// Facts that have no namespace.
     lasting: Facts,
+    /// Namespaces that are still to be judged, each beside what is in it.
+    namespaces: BTreeMap<String, (Part, Value)>,
+    /// PersistentVolumes without a claim: a claim of any namespace may ask for one.
+    unclaimed: Vec<Fact>,
     rows: Filling<Judged>,
     errors: Vec<Failure>,
     summary: Summary,
     coverage: Coverage,
     worker: Worker,
+    observer: O,
 }
 
-impl Judge {
+impl<O: Observer> Judge<O> {
     pub(super) fn new(
         policies: Arc<PolicySet>,
         settings: Arc<Settings>,
         options: Options,
         now: jiff::Timestamp,
+        observer: O,
     ) -> Result<Self, AuditError> {
         Ok(Self {
             policies,
@@ -52,11 +59,14 @@ impl Judge {
             options,
             now,
             lasting: Facts::default(),
+            namespaces: BTreeMap::new(),
+            unclaimed: Vec::new(),
             rows: Filling::new()?,
             errors: Vec::new(),
             summary: Summary::default(),
             coverage: Coverage::default(),
             worker: Worker::new(),
+            observer,
         })
     }
 
@@ -65,7 +75,7 @@ impl Judge {
         mut self,
         mut batches: Receiver<Batch>,
         mut progress: impl FnMut(&Progress),
-    ) -> Result<Audit, AuditError> {
+    ) -> Result<(Audit, O), AuditError> {
         let mut so_far = Progress::default();
         while let Some(batch) = batches.blocking_recv() {
             so_far.listed += batch.parts.iter().map(|part| part.objects.len() as u64).sum::<u64>();
@@ -76,7 +86,8 @@ impl Judge {
             progress(&so_far);
         }
         self.summary.errors = self.errors.len();
-        Ok(Audit { coverage: self.coverage, rows: self.rows.finish()?, errors: self.errors, summary: self.summary })
+        let rows = self.rows.finish()?;
+        Ok((Audit { coverage: self.coverage, rows, errors: self.errors, summary: self.summary }, self.observer))
     }
 
     fn batch(&mut self, batch: Batch) -> Result<(), AuditError> {
@@ -85,7 +96,13 @@ impl Judge {
             if batch.unknown.contains(&source.resource) {
                 facts.unset_kind(&source.resource);
             } else {
-                let list: Vec<Fact> = objects.iter().filter_map(|o| Fact::new(&source.resource, o)).collect();
+                let mut list: Vec<Fact> = objects.iter().filter_map(|o| Fact::new(&source.resource, o)).collect();
+                if source.resource == "persistentvolumes" {
+                    if batch.lasting {
+                        self.unclaimed.clone_from(&list);
+                    }
+                    list.extend(self.unclaimed.iter().cloned());
+                }
                 facts.set_kind(&source.resource, &list);
             }
         }
@@ -96,12 +113,13 @@ impl Judge {
             Snapshot::new(self.policies.clone(), self.settings.clone(), Arc::new(facts), self.now).with_unregistered();
         let snapshot = snapshot.forcing(self.options.forced);
         let before = self.summary.resources;
-        let mut rows: Vec<Judged> = Vec::new();
+        let mut rows: Vec<Judged> = self.due(&batch, &snapshot);
         // where the row of a StatefulSet is, by name
         let mut sets: BTreeMap<String, usize> = BTreeMap::new();
         let claims_last = |part: &&Part| part.source.resource == "persistentvolumeclaims";
         let (claims, others): (Vec<&Part>, Vec<&Part>) = batch.parts.iter().partition(claims_last);
-        for part in others.into_iter().chain(claims).filter(|part| part.source.judged) {
+        let is_later = |part: &&Part| part.source.resource == "namespaces";
+        for part in others.into_iter().chain(claims).filter(|part| part.source.judged && !is_later(part)) {
             for object in &part.objects {
                 let row = self.options.selector.matches(object).then(|| self.object(part, object, &snapshot));
                 let Some(row) = row.flatten() else { continue };
@@ -123,10 +141,29 @@ impl Judge {
             self.summary.add(&row);
             self.rows.add(&row)?;
         }
+        self.observer.namespace_done(&batch.unknown).map_err(SpoolError::from)?;
         if !batch.namespace.is_empty() && self.summary.resources > before {
             self.coverage.namespaces += 1;
         }
         Ok(())
+    }
+
+    /// Judges the Namespace of a batch beside what is in it; with the last batch those in which there is nothing.
+    fn due(&mut self, batch: &Batch, snapshot: &Snapshot) -> Vec<Judged> {
+        for part in batch.parts.iter().filter(|part| part.source.judged && part.source.resource == "namespaces") {
+            for object in &part.objects {
+                let (_, name) = super::stream::names(object);
+                let alone = Part { source: part.source.clone(), objects: Vec::new() };
+                self.namespaces.insert(name, (alone, object.clone()));
+            }
+        }
+        let due: Vec<(Part, Value)> = match (batch.lasting, batch.namespace.as_str()) {
+            (true, _) => Vec::new(),
+            (false, "") => std::mem::take(&mut self.namespaces).into_values().collect(),
+            (false, namespace) => self.namespaces.remove(namespace).into_iter().collect(),
+        };
+        let judged = due.iter().filter(|(_, object)| self.options.selector.matches(object)).collect::<Vec<_>>();
+        judged.into_iter().filter_map(|(part, object)| self.object(part, object, snapshot)).collect()
     }
 
     /// The row of an object, where it is judged.
@@ -135,7 +172,8 @@ impl Judge {
         let kind = Gvk { kind: text("/kind").to_owned(), ..part.source.gvk.clone() };
         let namespace = text("/metadata/namespace");
         let of_namespace = if part.source.resource == "namespaces" { text("/metadata/name") } else { namespace };
-        if !self.options.namespaces.is_empty() && !self.options.namespaces.contains(of_namespace) {
+        let shared = self.options.with_shared && of_namespace.is_empty();
+        if !self.options.namespaces.is_empty() && !self.options.namespaces.contains(of_namespace) && !shared {
             return None;
         }
         let excluded = SYSTEM_NAMESPACES.contains(&of_namespace)
@@ -167,6 +205,8 @@ impl Judge {
         let deadline = Instant::now() + PER_OBJECT;
         let outcome = review(&request, snapshot, Phase::Validate, deadline, &mut self.worker);
         let _ = self.worker.take_times();
+        let reviewed = Reviewed { request: &request, snapshot, outcome: &outcome, source: None };
+        self.observer.reviewed(&reviewed, &mut self.worker);
         if outcome.scope.mode == Mode::Off {
             self.coverage.passed_over += 1;
             return None;

@@ -17,6 +17,7 @@ use crate::config::Settings;
 use crate::kubeapi::Reason;
 use crate::policy::store::PolicySet;
 use crate::report::coverage::Coverage;
+use crate::report::observer::Observer;
 use crate::report::{Failure, Judged, Results, Summary};
 use crate::review::Forced;
 use kube::Client;
@@ -47,6 +48,8 @@ pub enum AuditError {
 pub struct Options {
     /// Only these namespaces; empty: all, and what has no namespace.
     pub namespaces: BTreeSet<String>,
+    /// Also what has no namespace, when only some namespaces are audited.
+    pub with_shared: bool,
     /// Only objects with these labels; facts are read whole.
     pub selector: selector::Selector,
     /// Only findings in this tier.
@@ -65,6 +68,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             namespaces: BTreeSet::new(),
+            with_shared: false,
             selector: selector::Selector::default(),
             tier: None,
             forced: Forced::default(),
@@ -123,19 +127,35 @@ pub async fn run(
     now: jiff::Timestamp,
     progress: impl FnMut(&Progress) + Send + 'static,
 ) -> Result<Audit, AuditError> {
+    observed(client, policies, settings, options, now, progress, ()).await.map(|(audit, ())| audit)
+}
+
+/// Audits a cluster while somebody looks on.
+///
+/// # Errors
+/// As [`run`]; also when the observer cannot keep what it saw.
+pub async fn observed<O: Observer + Send + 'static>(
+    client: &Client,
+    policies: &Arc<PolicySet>,
+    settings: &Arc<Settings>,
+    options: &Options,
+    now: jiff::Timestamp,
+    progress: impl FnMut(&Progress) + Send + 'static,
+    observer: O,
+) -> Result<(Audit, O), AuditError> {
     let budget = Budget::new(options.pause);
     let plan = plan::Plan::new(client, policies, &budget).await.map_err(|e| AuditError::Cluster(Box::new(e)))?;
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
-    let judge = judge::Judge::new(policies.clone(), settings.clone(), options.clone(), now)?;
+    let judge = judge::Judge::new(policies.clone(), settings.clone(), options.clone(), now, observer)?;
     // batches are judged while the next one is listed
     let judging = tokio::task::spawn_blocking(move || judge.run(receiver, progress));
     let walked = walk::walk(client, plan, options, &budget, &sender).await;
     drop(sender);
-    let mut audit = judging.await.map_err(|error| AuditError::Stopped(error.to_string()))??;
+    let (mut audit, observer) = judging.await.map_err(|error| AuditError::Stopped(error.to_string()))??;
     let walked = walked?;
     audit.coverage.listed = walked.listed;
     audit.coverage.missing = walked.missing;
     audit.coverage.not_served = walked.not_served;
     audit.coverage.calls = budget.calls();
-    Ok(audit)
+    Ok((audit, observer))
 }

@@ -41,6 +41,11 @@ impl Volumes {
         places.into_iter().map(|place| self.spool.at(place)).collect()
     }
 
+    /// Those without a claim; they are also given by [`Self::of_namespace`] later.
+    pub(super) fn unclaimed(&self) -> Result<Vec<Value>, SpoolError> {
+        self.places.get("").into_iter().flatten().map(|place| self.spool.at(*place)).collect()
+    }
+
     /// Namespaces of which volumes are left: they have no object that the walk meets, as after their deletion.
     pub(super) fn left(&self) -> Vec<String> {
         self.places.keys().cloned().collect()

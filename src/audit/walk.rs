@@ -16,7 +16,7 @@ pub(super) struct Part {
     pub(super) objects: Vec<Value>,
 }
 
-/// One namespace, or, first of all, what has none.
+/// One namespace, or, first and last of all, what has none.
 pub(super) struct Batch {
     /// Empty for what has no namespace.
     pub(super) namespace: String,
@@ -69,7 +69,15 @@ pub(super) async fn walk(
             collecting.add(&volume)?;
         }
         walked.note(&stream, &mut unknown);
-        volumes = Some((stream.source, collecting.finish()?));
+        let collected = collecting.finish()?;
+        // facts for every namespace: a claim may name a volume that is not bound yet
+        let source = Source { judged: false, ..stream.source.clone() };
+        let parts = vec![Part { source, objects: collected.unclaimed()? }];
+        let batch = Batch { namespace: String::new(), parts, lasting: true, unknown: unknown.clone() };
+        if batches.send(batch).await.is_err() {
+            return Ok(walked);
+        }
+        volumes = Some((stream.source, collected));
     }
     let mut streams: Vec<Stream<'_>> = plan.namespaced.into_iter().map(open).collect();
     loop {
@@ -99,8 +107,10 @@ pub(super) async fn walk(
     for stream in &streams {
         walked.note(stream, &mut unknown);
     }
-    // volumes without a claim, and those whose namespace is gone
-    for namespace in volumes.as_ref().map(|(_, volumes)| volumes.left()).unwrap_or_default() {
+    // volumes whose namespace is gone, and last of all those without a claim, with the Namespaces in which there is nothing
+    let mut left = volumes.as_ref().map(|(_, volumes)| volumes.left()).unwrap_or_default();
+    left.retain(|namespace| !namespace.is_empty());
+    for namespace in left.into_iter().chain([String::new()]) {
         let parts = streams.iter().map(|s| Part { source: s.source.clone(), objects: vec![] });
         let parts = parts.chain(of_namespace(volumes.as_mut(), &namespace)?).collect();
         let batch = Batch { namespace, parts, lasting: false, unknown: unknown.clone() };

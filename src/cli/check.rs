@@ -54,7 +54,7 @@ pub(super) struct CheckArgs {
 
 /// A mode, or that of the labels.
 #[derive(Debug, Clone, Copy)]
-struct ModeChoice(Option<Mode>);
+pub(super) struct ModeChoice(pub(super) Option<Mode>);
 
 impl FromStr for ModeChoice {
     type Err = UnknownWord;
@@ -95,22 +95,41 @@ pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let budget = Budget::default();
     let mut stdin = io::stdin().lock();
     let input = Input::read(&paths, &mut stdin, budget);
-    let mut options =
-        Options { mode: mode.0, tier, namespace: namespace.clone().unwrap_or_else(|| "default".to_owned()) };
-    let mut context = Context { files: Input::read(&snapshot, &mut stdin, budget), cluster: None };
-    if live || cluster.given() {
+    let mut options = Options { mode: mode.0, tier, namespace: "default".to_owned() };
+    let cluster = (live || cluster.given()).then_some(&cluster);
+    let context = read_context(&snapshot, &mut stdin, cluster, namespace.as_ref(), &set, &input, &mut options, now)?;
+    let report = check::check(input, context, &set, &settings, &options, now);
+    print(&report, format)?;
+    Ok(exit_code(&report, fail_on))
+}
+
+/// What is known beside an input: files, and a cluster where one is wanted, whose default namespace then holds unless one is
+/// given.
+#[allow(clippy::too_many_arguments, reason = "the flags of two commands, each a different thing")]
+pub(super) fn read_context(
+    snapshot: &[PathBuf],
+    stdin: &mut dyn io::Read,
+    cluster: Option<&ClusterArgs>,
+    namespace: Option<&String>,
+    set: &PolicySet,
+    input: &Input,
+    options: &mut Options,
+    now: jiff::Timestamp,
+) -> anyhow::Result<Context> {
+    if let Some(namespace) = namespace {
+        options.namespace.clone_from(namespace);
+    }
+    let mut context = Context { files: Input::read(snapshot, stdin, Budget::default()), cluster: None };
+    if let Some(cluster) = cluster {
         context.cluster = Some(block_on(async {
             let client = cluster.client().await?;
             if namespace.is_none() {
                 client.default_namespace().clone_into(&mut options.namespace);
             }
-            let wanted = wanted(&set, &input, &options);
-            Ok(read(&client, &wanted, now).await?)
+            Ok(read(&client, &wanted(set, input, options), now).await?)
         })?);
     }
-    let report = check::check(input, context, &set, &settings, &options, now);
-    print(&report, format)?;
-    Ok(exit_code(&report, fail_on))
+    Ok(context)
 }
 
 /// What is read of a live cluster: the kinds that policies need, and the namespaces where their labels decide. Who may not

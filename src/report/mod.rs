@@ -6,6 +6,7 @@ pub mod coverage;
 mod diff;
 pub mod index;
 pub mod json;
+pub mod observer;
 pub mod overview;
 pub mod snapshot;
 pub mod text;
