@@ -1,7 +1,9 @@
 //! Talking to the API server: the client, time-outs, and errors in words.
 //!
 //! Only `context::cluster`, `certs`, `webhookconfig::apply` and the front ends that list the cluster use it; nothing on
-//! the path of a request does.
+//! the path of a request does. [`lease`] finds the one replica that does what only one should.
+
+pub mod lease;
 
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};

@@ -5,6 +5,7 @@
 //! namespace, and what is found is kept in a file ([`spool`]) until it is reported. What could not be listed is named; the
 //! audit is then incomplete and says so.
 
+pub mod continuous;
 pub mod judge;
 mod plan;
 pub mod selector;
@@ -23,7 +24,7 @@ use crate::review::Forced;
 use kube::Client;
 use std::collections::BTreeSet;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use spool::SpoolError;
@@ -143,19 +144,50 @@ pub async fn observed<O: Observer + Send + 'static>(
     progress: impl FnMut(&Progress) + Send + 'static,
     observer: O,
 ) -> Result<(Audit, O), AuditError> {
+    let observer = Arc::new(Mutex::new(observer));
+    let mut desk = judge::Desk::new(policies.clone(), settings.clone(), options.clone(), now);
+    desk.observer = Some(observer.clone());
+    let keeper = judge::InFile { rows: spool::Filling::new()?, summary: Summary::default() };
+    let Seen { desk, keeper, walked, calls } = see(client, policies, desk, keeper, progress).await?;
+    let judge::InFile { rows, mut summary } = keeper;
+    let judge::Desk { mut coverage, errors, observer: other, .. } = desk;
+    drop(other);
+    summary.errors = errors.len();
+    coverage.listed = walked.listed;
+    coverage.missing = walked.missing;
+    coverage.not_served = walked.not_served;
+    coverage.calls = calls;
+    // the desk had the other one
+    let observer = Arc::into_inner(observer).and_then(|observer| observer.into_inner().ok());
+    let observer = observer.ok_or_else(|| AuditError::Stopped("its observer is gone".to_owned()))?;
+    Ok((Audit { coverage, rows: rows.finish()?, errors, summary }, observer))
+}
+
+/// A cluster that was walked once.
+struct Seen<K> {
+    desk: judge::Desk,
+    keeper: K,
+    walked: walk::Walked,
+    calls: u64,
+}
+
+/// Lists everything and judges it, or what the keeper wants of it.
+async fn see<K: judge::Keeper + Send + 'static>(
+    client: &Client,
+    policies: &PolicySet,
+    desk: judge::Desk,
+    keeper: K,
+    progress: impl FnMut(&Progress) + Send + 'static,
+) -> Result<Seen<K>, AuditError> {
+    let options = desk.options.clone();
     let budget = Budget::new(options.pause);
     let plan = plan::Plan::new(client, policies, &budget).await.map_err(|e| AuditError::Cluster(Box::new(e)))?;
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
-    let judge = judge::Judge::new(policies.clone(), settings.clone(), options.clone(), now, observer)?;
+    let judge = judge::Judge::new(desk, keeper);
     // batches are judged while the next one is listed
     let judging = tokio::task::spawn_blocking(move || judge.run(receiver, progress));
-    let walked = walk::walk(client, plan, options, &budget, &sender).await;
+    let walked = walk::walk(client, plan, &options, &budget, &sender).await;
     drop(sender);
-    let (mut audit, observer) = judging.await.map_err(|error| AuditError::Stopped(error.to_string()))??;
-    let walked = walked?;
-    audit.coverage.listed = walked.listed;
-    audit.coverage.missing = walked.missing;
-    audit.coverage.not_served = walked.not_served;
-    audit.coverage.calls = budget.calls();
-    Ok((audit, observer))
+    let judge::Judge { desk, keeper, .. } = judging.await.map_err(|error| AuditError::Stopped(error.to_string()))??;
+    Ok(Seen { desk, keeper, walked: walked?, calls: budget.calls() })
 }

@@ -85,6 +85,8 @@ pub(super) struct Stream<'c> {
     ready: VecDeque<Value>,
     last: Option<(String, String)>,
     ended: bool,
+    /// The version of the collection from which the list began.
+    pub(super) version: Option<String>,
     /// Why it ended early.
     pub(super) failed: Option<String>,
     pub(super) count: u64,
@@ -94,7 +96,7 @@ impl<'c> Stream<'c> {
     pub(super) fn new(client: &'c Client, source: Source, page: u32, attempts: u32, budget: &'c Budget) -> Self {
         let pages = Pages::with(client, &source.path, ListParams::default().limit(page));
         let (ready, last) = (VecDeque::new(), None);
-        Self { source, pages, budget, attempts, ready, last, ended: false, failed: None, count: 0 }
+        Self { source, pages, budget, attempts, ready, last, ended: false, version: None, failed: None, count: 0 }
     }
 
     /// The next object, where there is one.
@@ -155,6 +157,7 @@ impl<'c> Stream<'c> {
         if page.skipped > 0 {
             return Err(format!("{} objects of a page are not readable", page.skipped));
         }
+        self.version.get_or_insert(page.version);
         for object in page.items {
             let (namespace, name) = names(&object);
             let key = (namespace.as_str(), name.as_str());

@@ -325,6 +325,8 @@ fn row(manifest: &Manifest, outcome: Outcome, errors: &mut Vec<Failure>) -> Judg
     });
     Judged {
         resource: manifest.id.clone(),
+        // a uid in a file says nothing about the cluster that it is applied to
+        uid: None,
         violations: violations.collect(),
         patches: [(outcome.patch.applied, true), (outcome.patch.proposed, false)]
             .into_iter()

@@ -1,6 +1,7 @@
 //! `seawall audit`: flags, and putting the parts together.
 
 use super::cluster::{ClusterArgs, block_on};
+use super::format::{self, Format};
 use super::policies::PolicyArgs;
 use crate::audit::selector::Selector;
 use crate::audit::{self, Audit, Options, Progress};
@@ -79,12 +80,6 @@ enum FailOn {
     Never,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
-}
-
 /// Runs it: 0 clean, 1 violations, 2 incomplete or impossible.
 pub(super) fn run(args: &AuditArgs) -> anyhow::Result<ExitCode> {
     let (settings, policies) = args.policies.clone().load()?;
@@ -149,6 +144,12 @@ fn print(args: &AuditArgs, done: &Audit, comparison: Option<&Comparison>, took: 
                 compared(comparison, &mut out)?;
             }
             coverage(&done.coverage, done.summary().resources, took, &mut out)?;
+        }
+        other => {
+            let mut stderr = io::stderr().lock();
+            text::errors(done, &mut stderr)?;
+            coverage(&done.coverage, done.summary().resources, took, &mut stderr)?;
+            format::write(other, done, &mut out)?;
         }
     }
     out.flush()?;

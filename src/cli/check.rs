@@ -1,6 +1,7 @@
 //! `seawall check`: flags, and putting the parts together.
 
 use super::cluster::{ClusterArgs, block_on};
+use super::format::{self, Format};
 use super::policies::PolicyArgs;
 use crate::check::input::Input;
 use crate::check::yaml::Budget;
@@ -77,15 +78,6 @@ enum FailOn {
     Warn,
 }
 
-/// Output format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For a person
-    Text,
-    /// For a program, schemaVersion 1
-    Json,
-}
-
 /// Judges manifests. Exit codes: 0 clean, 1 violations, 2 when anything could not be read or evaluated.
 pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let CheckArgs { paths, mode, tier, fail_on, snapshot, live, cluster, namespace, policies, format } = args;
@@ -147,12 +139,16 @@ fn print(report: &Report, format: Format) -> anyhow::Result<()> {
     for note in &report.notes {
         writeln!(stderr, "note: {note}")?;
     }
+    if format.tells_apart() {
+        text::errors(report, &mut stderr)?;
+    }
     let stdout = io::stdout();
     let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let mut out = BufWriter::new(stdout.lock());
     match format {
         Format::Text => text::write(report, text::Style { colour }, &mut out)?,
         Format::Json => json::write(report, &mut out)?,
+        other => format::write(other, report, &mut out)?,
     }
     out.flush()?;
     Ok(())

@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod checklist;
 mod cluster;
+mod format;
 mod policies;
 mod policy;
 mod serve;

@@ -1,5 +1,6 @@
 //! `seawall serve`: flags, and putting the parts together.
 
+mod audit;
 mod register;
 mod sample;
 
@@ -99,6 +100,8 @@ pub(super) struct ServeArgs {
     /// Name of this replica [default: its host's name and process]
     #[arg(long, env = "POD_NAME")]
     pod_name: Option<String>,
+    #[command(flatten)]
+    audit: audit::AuditArgs,
     /// Seconds after SIGTERM during which calls are still accepted
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     drain_seconds: u64,
@@ -144,6 +147,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
     if args.register && client.is_none() {
         bail!("--register needs a cluster: give --kubeconfig, or run in a Pod");
     }
+    let audits = args.audit.audit_interval.is_some();
+    if audits && client.is_none() {
+        bail!("--audit-interval needs a cluster: give --kubeconfig, or run in a Pod");
+    }
     let mut settings = match &args.config {
         Some(path) => Settings::load(path)?,
         None => Settings::default(),
@@ -171,7 +178,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
     );
 
     let stop = CancellationToken::new();
-    let cluster = client.clone().map(|client| ClusterContext::start(client, needed(&policies), stop.clone()));
+    let cluster = client.clone().map(|client| ClusterContext::start(client, needed(&policies, audits), stop.clone()));
     if let Some(cluster) = &cluster {
         let missing = cluster.wait_synced(FIRST_SYNC).await;
         let condition = if missing.is_empty() {
@@ -238,9 +245,12 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         }
         _ => None,
     };
+    let auditing = client
+        .zip(cluster.clone())
+        .and_then(|cluster| audit::start(&args.audit, cluster, identity(&args, &namespace), app.clone(), &shutdown));
     let (wanted, keeper) = registered.map(register::Registered::split).unzip();
     if source.folder.is_some() {
-        tokio::spawn(reload(source, bundle, app.clone(), readiness.clone(), wanted));
+        tokio::spawn(reload(source, bundle, app.clone(), readiness.clone(), wanted, audits));
     }
     if let Some(cluster) = cluster {
         tokio::spawn(watch_context(cluster, readiness.clone(), metrics.clone()));
@@ -253,7 +263,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
     let ended = server
         .run(handlers::admission(app), router::admin(readiness.clone(), metrics.clone()), shutdown, readiness, metrics)
         .await;
-    if let Some(keeper) = keeper {
+    for keeper in keeper.into_iter().chain(auditing) {
         register::Registered::release(keeper).await;
     }
     stop.cancel();
@@ -261,8 +271,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
     Ok(ended)
 }
 
-fn needed(policies: &crate::policy::store::PolicySet) -> BTreeSet<String> {
-    policies.watched_context().keys().cloned().collect()
+/// The kinds to watch: an audit also asks policies that no webhook calls.
+fn needed(policies: &crate::policy::store::PolicySet, audits: bool) -> BTreeSet<String> {
+    let kinds = if audits { policies.needed_context() } else { policies.watched_context() };
+    kinds.keys().cloned().collect()
 }
 
 fn own_namespace() -> String {
@@ -374,6 +386,7 @@ async fn reload(
     app: Arc<App>,
     readiness: Readiness,
     wanted: Option<register::Wanted>,
+    audits: bool,
 ) {
     let fingerprint = |bundle: &Result<Bundle, crate::policy::bundle::BundleError>| {
         let mut hasher = DefaultHasher::new();
@@ -402,7 +415,7 @@ async fn reload(
             Ok(set) => {
                 let set = Arc::new(set);
                 if let Some(cluster) = &app.cluster {
-                    cluster.set_needed(needed(&set));
+                    cluster.set_needed(needed(&set, audits));
                 }
                 let before = app.snapshot.load_full();
                 let facts = app.cluster.as_ref().map_or_else(|| before.facts.clone(), ClusterContext::facts);

@@ -4,13 +4,18 @@ pub mod baseline;
 pub mod catalogue;
 pub mod coverage;
 mod diff;
+pub mod fingerprint;
 pub mod index;
 pub mod json;
 pub mod observer;
 pub mod overview;
+pub mod policyreport;
 pub mod snapshot;
 pub mod text;
 pub mod yaml;
+
+#[cfg(test)]
+mod testing;
 
 use crate::decision::Finding;
 use crate::policy::mode::Action;
@@ -66,6 +71,9 @@ pub struct Report {
 pub struct Judged {
     /// Which object.
     pub resource: ResourceId,
+    /// Its uid, where it is stored in a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
     /// Where it begins.
     pub source: Source,
     /// Violations, worst first.

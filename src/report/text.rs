@@ -51,6 +51,14 @@ pub fn write(report: &dyn Results, style: Style, out: &mut dyn Write) -> io::Res
     summary(report, style, out)
 }
 
+/// Writes only what could not be read or evaluated, a line each.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn errors(report: &dyn Results, out: &mut dyn Write) -> io::Result<()> {
+    report.errors().iter().try_for_each(|failure| error(failure, Style { colour: false }, out))
+}
+
 fn is_silent(object: &Judged) -> bool {
     object.violations.is_empty() && object.patches.is_empty() && object.unknown.is_empty()
 }

@@ -183,6 +183,44 @@ label_values! {
     }
 }
 
+label_values! {
+    /// How a pass of the audit ended.
+    AuditPass {
+        /// Everything was seen and judged.
+        Complete = "complete",
+        /// Something was not.
+        Incomplete = "incomplete",
+        /// The cluster could not be read at all.
+        Failed = "failed",
+    }
+}
+
+label_values! {
+    /// What was done with a report.
+    ReportWrite {
+        /// It is new.
+        Create = "create",
+        /// It was changed.
+        Update = "update",
+        /// It was deleted.
+        Delete = "delete",
+        /// The API server refused, or did not answer.
+        Failed = "failed",
+    }
+}
+
+label_values! {
+    /// What became of an Event.
+    AuditEvent {
+        /// It was sent.
+        Sent = "sent",
+        /// There were too many.
+        Suppressed = "suppressed",
+        /// The API server refused, or did not answer.
+        Failed = "failed",
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct AdmissionLabels {
     pub(super) webhook: Webhook,

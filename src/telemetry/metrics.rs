@@ -20,6 +20,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::audit::AuditMetrics;
 use super::labels::{
     AdmissionLabels, CertificateKind, CertificateLabels, ConnectionEnd, ConnectionEndLabels, DropReason,
     DroppedPatchLabels, ExemptionLabels, ExemptionSource, FailureLabels, FailureReason, HandshakeFailure,
@@ -95,6 +96,8 @@ pub struct Metrics {
     connection_ends: Family<ConnectionEndLabels, Counter>,
     handshake_failures: Family<HandshakeLabels, Counter>,
     panics: Counter,
+    /// Those of the continuous audit.
+    pub audit: AuditMetrics,
 }
 
 impl Default for Metrics {
@@ -135,6 +138,7 @@ impl Metrics {
             connection_ends: Family::default(),
             handshake_failures: Family::default(),
             panics: Counter::default(),
+            audit: AuditMetrics::register(&mut registry),
         };
         registry.register("build", "Version of this program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("admission_requests", "Admission requests answered", metrics.admission_requests.clone());

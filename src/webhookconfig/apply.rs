@@ -5,8 +5,8 @@
 //! what others add, and could not tell a repaired list from a changed one without reading it first anyway.
 
 use super::bundle::{self, BundleError};
-use super::lease::Election;
 use super::{Configurations, NAME};
+use crate::kubeapi::lease::{self, Election};
 use crate::kubeapi::{Reason, is_status, within};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
@@ -157,7 +157,7 @@ pub async fn run(
     status: Registration,
     shutdown: CancellationToken,
 ) {
-    let mut election = Election::new(client.clone(), &identity.namespace, &identity.pod);
+    let mut election = Election::new(client.clone(), lease::WEBHOOKS, &identity.namespace, &identity.pod);
     let mut keeper = Keeper { client, status, validating: Rivalry::default(), mutating: Rivalry::default() };
     loop {
         let (configurations, pem) = (wanted.borrow_and_update().clone(), bundle.borrow_and_update().clone());

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 /// Objects by path, with every write as `METHOD path`.
 #[derive(Clone, Default)]
-pub(super) struct Fake(Arc<Mutex<Store>>);
+pub(crate) struct Fake(Arc<Mutex<Store>>);
 
 #[derive(Default)]
 struct Store {
@@ -22,7 +22,7 @@ struct Store {
 }
 
 impl Fake {
-    pub(super) fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let fake = self.clone();
         Client::new(
             tower::service_fn(move |request: Request<kube::client::Body>| {
@@ -49,12 +49,12 @@ impl Fake {
         Response::builder().status(code).body(Body::from(object.to_string())).unwrap()
     }
 
-    pub(super) fn get(&self, path: &str) -> Option<Value> {
+    pub(crate) fn get(&self, path: &str) -> Option<Value> {
         self.0.lock().unwrap().objects.get(path).cloned()
     }
 
     /// Changes an object as somebody else would.
-    pub(super) fn edit(&self, path: &str, change: impl FnOnce(&mut Value)) {
+    pub(crate) fn edit(&self, path: &str, change: impl FnOnce(&mut Value)) {
         let mut store = self.0.lock().unwrap();
         store.version += 1;
         let version = store.version.to_string();
@@ -63,16 +63,16 @@ impl Fake {
         object["metadata"]["resourceVersion"] = Value::from(version);
     }
 
-    pub(super) fn remove(&self, path: &str) {
+    pub(crate) fn remove(&self, path: &str) {
         self.0.lock().unwrap().objects.remove(path);
     }
 
-    pub(super) fn break_with(&self, code: Option<u16>) {
+    pub(crate) fn break_with(&self, code: Option<u16>) {
         self.0.lock().unwrap().broken = code;
     }
 
     /// The writes since the last call.
-    pub(super) fn writes(&self) -> Vec<String> {
+    pub(crate) fn writes(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap().writes)
     }
 }

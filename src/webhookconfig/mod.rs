@@ -23,8 +23,7 @@ pub mod apply;
 pub mod bundle;
 pub mod conditions;
 #[cfg(test)]
-mod fake;
-pub mod lease;
+pub(crate) mod fake;
 pub mod rules;
 pub mod target;
 

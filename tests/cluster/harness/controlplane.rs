@@ -52,6 +52,8 @@ pub(crate) struct ControlPlane {
     etcd: Guarded,
     authority: Authority,
     port: u16,
+    etcd_port: u16,
+    options: Options,
     binaries: Binaries,
     scratch: ScratchDir,
 }
@@ -78,8 +80,17 @@ impl ControlPlane {
         let etcd = start_etcd(binaries, dir, client_port, peer_port)?;
         let authority = write_keys(dir, &options.extra_addresses);
         let apiserver = start_apiserver(binaries, dir, options, client_port, port)?;
-        let mut plane =
-            Self { controller_manager: None, apiserver, etcd, authority, port, binaries: binaries.clone(), scratch };
+        let mut plane = Self {
+            controller_manager: None,
+            apiserver,
+            etcd,
+            authority,
+            port,
+            etcd_port: client_port,
+            options: options.clone(),
+            binaries: binaries.clone(),
+            scratch,
+        };
         for (user, _, _) in USERS {
             let text = plane.kubeconfig_text(&plane.server(), user, None);
             fs::write(plane.kubeconfig(user), text).map_err(|e| format!("kubeconfig: {e}"))?;
@@ -110,6 +121,29 @@ impl ControlPlane {
             }
             std::thread::sleep(POLL);
         }
+    }
+
+    /// Kills the API server and starts it again, on the same port and data, when `meanwhile` is done.
+    pub(crate) fn restart_apiserver(&mut self, meanwhile: impl FnOnce(&Self)) {
+        self.apiserver.kill();
+        meanwhile(self);
+        self.apiserver =
+            start_apiserver(&self.binaries, self.scratch.path(), &self.options, self.etcd_port, self.port).unwrap();
+        self.wait_ready().unwrap();
+    }
+
+    /// Makes etcd forget all versions before now: tokens of lists under way and watches from before are 410 Gone.
+    pub(crate) fn forget_history(&self) {
+        let etcd = |path: &str, body: &Value| {
+            let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+            let url = format!("http://127.0.0.1:{}/v3/kv/{path}", self.etcd_port);
+            let text =
+                client.post(url).body(body.to_string()).send().unwrap().error_for_status().unwrap().text().unwrap();
+            serde_json::from_str::<Value>(&text).unwrap()
+        };
+        // "/" and the key after it, in base64: any read tells the revision
+        let now = etcd("range", &json!({"key": "Lw==", "limit": "1"}))["header"]["revision"].clone();
+        etcd("compaction", &json!({"revision": now, "physical": true}));
     }
 
     /// Gives `developer` and `platform` all rights by RBAC, as a person with `cluster-admin` has them.

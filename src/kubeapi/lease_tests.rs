@@ -1,12 +1,12 @@
 //! One holder at a time, and somebody always.
 
-use super::super::fake::Fake;
 use super::*;
+use crate::webhookconfig::fake::Fake;
 
 const PATH: &str = "/apis/coordination.k8s.io/v1/namespaces/seawall-system/leases/seawall-webhooks";
 
 fn candidate(fake: &Fake, name: &str) -> Election {
-    let mut election = Election::new(fake.client(), "seawall-system", name);
+    let mut election = Election::new(fake.client(), WEBHOOKS, "seawall-system", name);
     election.patience = Duration::from_millis(200);
     election
 }
@@ -27,6 +27,15 @@ async fn one_holds_and_the_next_takes_over_when_it_is_gone() {
     assert!(!a.round().await.unwrap() && !a.holds());
     let spec = &fake.get(PATH).unwrap()["spec"];
     assert_eq!((&spec["holderIdentity"], &spec["leaseTransitions"]), (&"b".into(), &1.into()));
+}
+
+#[tokio::test]
+async fn each_lease_has_a_holder_of_its_own() {
+    let fake = Fake::default();
+    let mut webhooks = candidate(&fake, "a");
+    let mut audit = Election::new(fake.client(), AUDIT, "seawall-system", "b");
+    assert!(webhooks.round().await.unwrap() && audit.round().await.unwrap());
+    assert!(audit.until().unwrap() > Instant::now());
 }
 
 #[tokio::test]

@@ -1,17 +1,20 @@
-//! One writer among the replicas: a `coordination.k8s.io/v1` Lease, as client-go's leader election keeps it.
+//! One replica among several: a `coordination.k8s.io/v1` Lease, as client-go's leader election keeps it. Who registers the
+//! webhooks and who audits are two elections, each with a Lease of its own.
 //!
 //! Whether a holder is gone is judged by our own clock, from when we last saw the Lease change; the times in it are for
 //! people. A replica that cannot renew stops writing before another may take over.
 
-use crate::kubeapi::{Reason, is_status, within};
+use super::{Reason, is_status, within};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use std::time::{Duration, Instant};
 
-/// Name of the Lease in Seawall's own namespace.
-pub const LEASE: &str = "seawall-webhooks";
+/// Lease, in Seawall's own namespace, of the replica that writes the webhook configurations.
+pub const WEBHOOKS: &str = "seawall-webhooks";
+/// Lease, in Seawall's own namespace, of the replica that audits.
+pub const AUDIT: &str = "seawall-audit";
 /// How long a Lease that does not change is respected.
 pub const DURATION: Duration = Duration::from_secs(15);
 /// How long we believe in our own Lease without a renewal.
@@ -22,6 +25,7 @@ const REQUEST: Duration = Duration::from_secs(4);
 /// Our part in the election.
 pub struct Election {
     api: Api<Lease>,
+    lease: &'static str,
     namespace: String,
     identity: String,
     /// How long a Lease that does not change is respected.
@@ -32,11 +36,12 @@ pub struct Election {
 }
 
 impl Election {
-    /// A candidate named `identity` (the Pod's name).
+    /// A candidate named `identity` (the Pod's name) for a Lease ([`WEBHOOKS`], [`AUDIT`]).
     #[must_use]
-    pub fn new(client: Client, namespace: &str, identity: &str) -> Self {
+    pub fn new(client: Client, lease: &'static str, namespace: &str, identity: &str) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
+            lease,
             namespace: namespace.to_owned(),
             identity: identity.to_owned(),
             patience: DURATION,
@@ -51,6 +56,12 @@ impl Election {
         self.renewed.is_some_and(|at| at.elapsed() < BELIEF)
     }
 
+    /// Until when we may write, if nothing renews it.
+    #[must_use]
+    pub fn until(&self) -> Option<Instant> {
+        self.renewed.and_then(|at| at.checked_add(BELIEF))
+    }
+
     /// One round: renews our Lease, or takes it when it is free or its holder is gone.
     ///
     /// # Errors
@@ -63,10 +74,10 @@ impl Election {
     }
 
     async fn attempt(&mut self) -> Result<bool, kube::Error> {
-        let Some(mut lease) = self.api.get_opt(LEASE).await? else {
+        let Some(mut lease) = self.api.get_opt(self.lease).await? else {
             let lease = Lease {
                 metadata: ObjectMeta {
-                    name: Some(LEASE.to_owned()),
+                    name: Some(self.lease.to_owned()),
                     namespace: Some(self.namespace.clone()),
                     ..ObjectMeta::default()
                 },
@@ -88,7 +99,7 @@ impl Election {
         };
         // the resourceVersion in the metadata makes this a compare-and-swap
         lease.spec = Some(self.spec(transitions, since));
-        won(self.api.replace(LEASE, &PostParams::default(), &lease).await)
+        won(self.api.replace(self.lease, &PostParams::default(), &lease).await)
     }
 
     /// Gives the Lease back, so that the next holder need not wait.
@@ -98,13 +109,13 @@ impl Election {
         }
         self.renewed = None;
         let release = async {
-            let mut lease = self.api.get(LEASE).await?;
+            let mut lease = self.api.get(self.lease).await?;
             let spec = lease.spec.get_or_insert_default();
             if spec.holder_identity.as_deref() == Some(&self.identity) {
                 spec.holder_identity = None;
                 spec.lease_duration_seconds = Some(1);
                 spec.renew_time = Some(now());
-                self.api.replace(LEASE, &PostParams::default(), &lease).await?;
+                self.api.replace(self.lease, &PostParams::default(), &lease).await?;
             }
             Ok::<(), kube::Error>(())
         };
