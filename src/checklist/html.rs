@@ -1,7 +1,7 @@
 //! The scorecard as one page that needs nothing else: no network, no files, also no script (which only filters). Its
 //! Content-Security-Policy permits exactly its own style and script, so that nothing that came from a cluster could run.
 
-use super::words::{clean, gap, name, object, place, title, wanted};
+use super::words::{clean, gap, name, object, place, title, wanted, workloads};
 use super::{About, Cell, Found, Gap, ITEMS, Row, Scorecard, State};
 use crate::policy::metadata::CHECKLIST;
 use crate::policy::mode::{Action, Tier};
@@ -51,14 +51,14 @@ fn summary(card: &Scorecard, about: &About, out: &mut dyn Write) -> io::Result<(
     let tiers = if tiers.is_empty() { String::new() } else { format!(" ({})", tiers.join(", ")) };
     writeln!(
         out,
-        "<p>{} workloads{tiers} of {}, judged {}. <strong>{} cells are open.</strong></p>",
-        card.len(),
+        "<p>{}{tiers} of {}, judged {}. <strong>Open cells: {}.</strong></p>",
+        workloads(card.len()),
         text(&about.of),
         text(&about.judged_at),
         card.open()
     )?;
     if card.passed_over > 0 {
-        writeln!(out, "<p>{} workloads are not judged: mode off.</p>", card.passed_over)?;
+        writeln!(out, "<p>Not judged, for mode off: {}.</p>", workloads(card.passed_over))?;
     }
     writeln!(out, "</header>\n<main>")?;
     if about.is_complete() {
@@ -151,22 +151,31 @@ fn tasks(card: &Scorecard, out: &mut dyn Write) -> io::Result<()> {
          <thead><tr><th scope=\"col\">Tier</th><th scope=\"col\">Workload</th><th scope=\"col\">Item</th>\
          <th scope=\"col\">What is wrong</th><th scope=\"col\">Fix</th></tr></thead>\n<tbody>"
     )?;
-    card.tasks(&mut |row, item, found| {
-        let Row { tier, resource, .. } = row;
-        writeln!(
-            out,
-            "<tr {} data-item=\"{item}\"><td class=\"tier\">{tier}</td><th scope=\"row\">{}<span class=\"of\">{}</span></th>\
-             <td class=\"tier\">{item}<span class=\"of\">{}, {}</span></td><td class=\"long\">{}</td><td class=\"long\">{}</td></tr>",
-            filtered(row),
-            text(&name(resource)),
-            text(&resource.kind),
-            found.severity,
-            does(found.action),
-            what(found, row),
-            fix(found)
-        )
+    card.tasks(&mut |row, first, _| {
+        // what comes later is shown when its item is asked for
+        let open = row.items().filter_map(|(item, cell)| Some((item, cell.worst()?)));
+        open.into_iter().try_for_each(|(item, found)| {
+            let later = if item == first { "" } else { " data-later hidden" };
+            task(row, item, found, later, out)
+        })
     })?;
     writeln!(out, "</tbody></table></div>\n</section>")
+}
+
+fn task(row: &Row, item: &str, found: &Found, later: &str, out: &mut dyn Write) -> io::Result<()> {
+    let Row { tier, resource, .. } = row;
+    writeln!(
+        out,
+        "<tr {} data-item=\"{item}\"{later}><td class=\"tier\">{tier}</td><th scope=\"row\">{}<span class=\"of\">{}</span></th>\
+         <td class=\"tier\">{item}<span class=\"of\">{}, {}</span></td><td class=\"long\">{}</td><td class=\"long\">{}</td></tr>",
+        filtered(row),
+        text(&name(resource)),
+        text(&resource.kind),
+        found.severity,
+        does(found.action),
+        what(found, row),
+        fix(found)
+    )
 }
 
 fn what(found: &Found, row: &Row) -> String {
@@ -228,7 +237,7 @@ fn table(card: &Scorecard, out: &mut dyn Write) -> io::Result<()> {
          <thead><tr><th scope=\"col\">Workload</th><th scope=\"col\">Tier</th>"
     )?;
     for (position, item) in CHECKLIST.iter().enumerate() {
-        writeln!(out, "<th scope=\"col\" class=\"item{}\">{item}</th>", first(position))?;
+        writeln!(out, "<th scope=\"col\" class=\"item{}\"><span>{item}</span></th>", first(position))?;
     }
     writeln!(out, "</tr></thead>\n<tbody>")?;
     let mut number = 0_usize;
@@ -318,7 +327,7 @@ fn workload(number: usize, row: &Row, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(
         out,
-        "<table>\n<caption>{}: items that are not met</caption>\n<thead><tr><th scope=\"col\">Item</th><th scope=\"col\">State</th>\
+        "<div class=\"scroll\" role=\"region\" aria-labelledby=\"w{number}\" tabindex=\"0\"><table>\n<caption>{}: items that are not met</caption>\n<thead><tr><th scope=\"col\">Item</th><th scope=\"col\">State</th>\
          <th scope=\"col\">What was found</th><th scope=\"col\">Fix</th></tr></thead>\n<tbody>",
         text(&name(&row.resource))
     )?;
@@ -350,7 +359,7 @@ fn workload(number: usize, row: &Row, out: &mut dyn Write) -> io::Result<()> {
             )?;
         }
     }
-    writeln!(out, "</tbody></table>\n</section>")
+    writeln!(out, "</tbody></table></div>\n</section>")
 }
 
 /// Text as text, in elements and in quoted attributes.

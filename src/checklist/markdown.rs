@@ -1,6 +1,6 @@
 //! The scorecard as Markdown (GitHub's tables), for a wiki or a pull request.
 
-use super::words::{clean, gap, name, object, place, title, wanted};
+use super::words::{clean, gap, name, object, place, title, wanted, workloads};
 use super::{About, Cell, Found, ITEMS, Row, Scorecard, State};
 use crate::policy::metadata::CHECKLIST;
 use std::io::{self, Write};
@@ -11,17 +11,17 @@ use std::io::{self, Write};
 /// When it cannot be written, or the rows cannot be read back.
 pub fn write(card: &Scorecard, about: &About, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "# Checklist\n")?;
-    let workloads = card.len();
     writeln!(
         out,
-        "{workloads} workloads of {}, judged {}; {} cells open.\n",
+        "{} of {}, judged {}; {} cells open.\n",
+        workloads(card.len()),
         text(&about.of),
         text(&about.judged_at),
         card.open()
     )?;
     incomplete(about, out)?;
     if card.passed_over > 0 {
-        writeln!(out, "{} workloads are not judged: mode off.\n", card.passed_over)?;
+        writeln!(out, "Not judged, for mode off: {}.\n", workloads(card.passed_over))?;
     }
     tasks(card, out)?;
     table(card, "The checklist", 0..ITEMS, out)?;
@@ -156,7 +156,7 @@ fn text(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '@' => escaped.push_str("&#64;"),
             ':' if escaped.ends_with("http") || escaped.ends_with("https") => escaped.push_str("&#58;"),
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '|' | '~' | '!' => {
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '#' | '|' | '~' | '!' => {
                 escaped.push('\\');
                 escaped.push(c);
             }
@@ -174,7 +174,7 @@ mod tests {
     fn nothing_in_a_text_is_markup() {
         assert_eq!(
             text("a|b <img src=x> [x](y)\n# `c` @all"),
-            "a\\|b &lt;img src=x&gt; \\[x\\]\\(y\\)\u{fffd}\\# \\`c\\` &#64;all"
+            "a\\|b &lt;img src=x&gt; \\[x\\](y)\u{fffd}\\# \\`c\\` &#64;all"
         );
         assert_eq!(text("https://e.example"), "https&#58;//e.example");
     }

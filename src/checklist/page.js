@@ -3,14 +3,18 @@
   var form = document.getElementById('filter');
   var said = document.getElementById('shown');
   var names = ['namespace', 'tier', 'item', 'state'];
-  var items = Array.prototype.slice.call(form.elements.item.options, 1).map(function (option) { return option.value; });
+  // not by form.elements: a collection has an item() of its own
+  var by = {};
+  names.forEach(function (name) { by[name] = document.getElementById('by-' + name); });
+  var items = Array.prototype.slice.call(by.item.options, 1).map(function (option) { return option.value; });
   var rows = Array.prototype.slice.call(document.querySelectorAll('[data-tier]'));
   var card = document.getElementById('card');
 
   function matches(row, want) {
     if (want.namespace && row.dataset.namespace !== want.namespace.slice(1)) { return false; }
     if (want.tier && row.dataset.tier !== want.tier) { return false; }
-    if (row.dataset.item) { return (!want.item || row.dataset.item === want.item) && (!want.state || want.state === 'o'); }
+    // later tasks of a workload are shown when their item is asked for
+    if (row.dataset.item) { return (want.item ? row.dataset.item === want.item : !row.hasAttribute('data-later')) && (!want.state || want.state === 'o'); }
     var states = row.dataset.states;
     if (want.item) { states = states.charAt(items.indexOf(want.item)); }
     return !want.state || states.indexOf(want.state) >= 0;
@@ -18,7 +22,7 @@
 
   function apply() {
     var want = {};
-    names.forEach(function (name) { want[name] = form.elements[name].value; });
+    names.forEach(function (name) { want[name] = by[name].value; });
     var shown = 0;
     rows.forEach(function (row) {
       row.hidden = !matches(row, want);
@@ -41,8 +45,8 @@
       var at = pair.indexOf('=');
       var name = pair.slice(0, at);
       if (at > 0 && names.indexOf(name) >= 0) {
-        try { form.elements[name].value = decodeURIComponent(pair.slice(at + 1)); } catch (e) { return; }
-        if (form.elements[name].selectedIndex < 0) { form.elements[name].selectedIndex = 0; }
+        try { by[name].value = decodeURIComponent(pair.slice(at + 1)); } catch (e) { return; }
+        if (by[name].selectedIndex < 0) { by[name].selectedIndex = 0; }
       }
     });
   }

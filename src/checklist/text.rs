@@ -1,6 +1,6 @@
 //! The scorecard for a terminal, 80 columns wide: one letter for each cell, the tasks below.
 
-use super::words::{clean, gap, name, object, place, title, wanted};
+use super::words::{clean, gap, name, object, place, title, wanted, workloads};
 use super::{About, Cell, Found, ITEMS, Row, Scorecard, State};
 use crate::policy::metadata::CHECKLIST;
 use crate::policy::mode::Action;
@@ -206,10 +206,6 @@ fn foot(card: &Scorecard, about: &About, look: Look, out: &mut dyn Write) -> io:
         wrapped("  ", &clean(&format!("{}: {}", missing.resource, missing.reason)), None, out)?;
     }
     Ok(())
-}
-
-fn workloads(number: usize) -> String {
-    if number == 1 { "1 workload".to_owned() } else { format!("{number} workloads") }
 }
 
 /// Text cut or filled to a width.

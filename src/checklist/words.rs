@@ -53,6 +53,11 @@ pub(super) fn gap(gap: &Gap) -> String {
     }
 }
 
+/// A number of workloads.
+pub(super) fn workloads(number: usize) -> String {
+    if number == 1 { "1 workload".to_owned() } else { format!("{number} workloads") }
+}
+
 /// `Kind namespace/name`.
 pub(super) fn object(id: &ResourceId) -> String {
     format!("{} {}", id.kind, name(id))

@@ -79,7 +79,10 @@ fn rows_are_workloads_and_cells_count_what_they_use() {
 
     // exempt, until when
     let files = rows["shop/files"];
-    assert_eq!((state(files, "replication"), &files["cells"]["replication"]["exemptUntil"]), ("exempt", &Value::from(until)));
+    assert_eq!(
+        (state(files, "replication"), &files["cells"]["replication"]["exemptUntil"]),
+        ("exempt", &Value::from(until))
+    );
     assert_eq!(files["next"], Value::Null);
 
     // an operator's resource, with what it made
@@ -94,7 +97,10 @@ fn what_is_not_known_says_why() {
     let document = json(&[], &input);
     let rows = workloads(&document);
     let why = |row: &str, item: &str| rows[row]["cells"][item]["unknown"].clone();
-    assert_eq!(why("pay/ledger", "headless-service"), serde_json::json!([{"why": "missing-facts", "policy": "service-known", "missing": "services"}]));
+    assert_eq!(
+        why("pay/ledger", "headless-service"),
+        serde_json::json!([{"why": "missing-facts", "policy": "service-known", "missing": "services"}])
+    );
     assert_eq!(why("lab/play", "headless-service"), serde_json::json!([{"why": "switched-off"}]));
     assert_eq!(why("lab/play", "backup-type"), serde_json::json!([{"why": "no-policy"}]));
     assert_eq!(why("lab/play", "operators"), serde_json::json!([{"why": "nothing-judged", "on": ["clusters"]}]));
@@ -102,7 +108,8 @@ fn what_is_not_known_says_why() {
     assert_eq!(document["complete"], true);
 
     // a policy that fails is no policy that is content, and nobody may take the result for complete
-    let broken = input.replace("{name: play, namespace: lab}", "{name: play, namespace: lab, annotations: {number: x}}");
+    let broken =
+        input.replace("{name: play, namespace: lab}", "{name: play, namespace: lab, annotations: {number: x}}");
     let run = checklist(&["--format", "json"], &broken);
     let document: Value = serde_json::from_str(&run.stdout).unwrap();
     let cell = &workloads(&document)["lab/play"]["cells"]["updates"];
@@ -118,8 +125,19 @@ fn what_is_not_known_says_why() {
 fn tasks_come_by_tier_and_by_the_order_of_the_checklist() {
     let (input, _) = cluster();
     let document = json(&[], &input);
-    let tasks: Vec<String> = document["tasks"].as_array().unwrap().iter()
-        .map(|t| format!("{} {} {} {}", t["tier"].as_str().unwrap(), t["workload"]["name"].as_str().unwrap(), t["item"].as_str().unwrap(), t["fix"].as_str().unwrap()))
+    let tasks: Vec<String> = document["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| {
+            format!(
+                "{} {} {} {}",
+                t["tier"].as_str().unwrap(),
+                t["workload"]["name"].as_str().unwrap(),
+                t["item"].as_str().unwrap(),
+                t["fix"].as_str().unwrap()
+            )
+        })
         .collect();
     assert_eq!(
         tasks,
@@ -127,10 +145,11 @@ fn tasks_come_by_tier_and_by_the_order_of_the_checklist() {
             "tier-0 ledger reclaim-policy kubectl patch pv",
             "tier-1 orders reclaim-policy reclaimPolicy: Retain",
             "tier-1 main operators instances: 3",
-            "tier-3 play replication replicas: 3 # ",
+            "tier-3 play replication replicas: 3 #",
         ]
     );
-    let order: Vec<&str> = document["workloads"].as_array().unwrap().iter().map(|row| row["tier"].as_str().unwrap()).collect();
+    let order: Vec<&str> =
+        document["workloads"].as_array().unwrap().iter().map(|row| row["tier"].as_str().unwrap()).collect();
     assert!(order.is_sorted(), "{order:?}");
 }
 
@@ -139,7 +158,9 @@ fn exit_codes_are_those_of_check() {
     let (input, _) = cluster();
     assert_eq!(checklist(&[], &input).code, 1, "pay is in mode enforce");
     assert_eq!(checklist(&["--fail-on", "never"], &input).code, 0);
-    let mild = input.replace("seawall.dev/mode: enforce", "seawall.dev/mode: warn").replace("reclaimPolicy: Delete", "reclaimPolicy: Retain")
+    let mild = input
+        .replace("seawall.dev/mode: enforce", "seawall.dev/mode: warn")
+        .replace("reclaimPolicy: Delete", "reclaimPolicy: Retain")
         .replace("persistentVolumeReclaimPolicy: Delete", "persistentVolumeReclaimPolicy: Retain");
     assert_eq!(checklist(&[], &mild).code, 0, "nothing is rejected");
     assert_eq!(checklist(&["--fail-on", "open"], &mild).code, 1);
@@ -167,12 +188,19 @@ fn the_text_fits_80_columns_of_ascii() {
         assert!(text.is_ascii() && !text.contains('\u{1b}'), "{text}");
     }
     let text = checklist(&[], &input).stdout;
-    let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{text}")).to_owned();
-    assert_eq!(line("pay/ledger"), "pay/ledger                    tier-0  . . . . X . . . . . . . .  .?..+?X..!.+".replace("..!.+", "..!..").replace("..!..", "..!.."));
-    for part in ["  1. StatefulSet pay/ledger (2 more open)", "reclaim-policy [volume-retain] critical, Deny", "fix:    kubectl patch pv", "at:     stdin:"] {
+    let line =
+        |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{text}")).to_owned();
+    let expected = "pay/ledger                    tier-0  . . . . X . . . . . . . .  .?...+?X.!..";
+    assert_eq!(line("pay/ledger"), expected);
+    for part in [
+        "  1. StatefulSet pay/ledger (2 more open)",
+        "reclaim-policy [volume-retain] critical, Deny",
+        "fix:    kubectl patch pv",
+        "at:     stdin:",
+    ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
-    assert!(text.contains("   2 [service-known] too little is known of services"), "{text}");
+    assert!(text.contains("   3 [service-known] too little is known of services"), "{text}");
     assert!(text.contains("1 workload not judged: mode off"), "{text}");
 }
 
@@ -188,7 +216,10 @@ pub(crate) fn hostile() -> String {
 fn hostile_text_stays_text() {
     let input = hostile();
     let text = checklist(&[], &input).stdout;
-    assert!(text.contains("<script>") && !text.contains('\u{1b}') && !text.contains('\r') && !text.contains('\u{202e}'), "{text}");
+    assert!(
+        text.contains("<script>") && !text.contains('\u{1b}') && !text.contains('\r') && !text.contains('\u{202e}'),
+        "{text}"
+    );
     let markdown = checklist(&["--format", "markdown"], &input).stdout;
     for part in ["<script", "<img", "\u{1b}", "\n## h", "[l](", " *b*", " @team", "`c`", "\u{202e}"] {
         assert!(!markdown.contains(part), "{part:?} is in\n{markdown}");
@@ -221,7 +252,9 @@ fn markdown_has_the_tasks_and_every_cell() {
 #[test]
 fn engines_make_a_deployment_a_workload() {
     let deployment = |name: &str, image: &str| {
-        format!("apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}, namespace: shop}}\nspec:\n  selector: {{matchLabels: {{app: a}}}}\n  template: {{metadata: {{labels: {{app: a}}}}, spec: {{containers: [{{name: c, image: '{image}'}}]}}}}\n---\n")
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}, namespace: shop}}\nspec:\n  selector: {{matchLabels: {{app: a}}}}\n  template: {{metadata: {{labels: {{app: a}}}}, spec: {{containers: [{{name: c, image: '{image}'}}]}}}}\n---\n"
+        )
     };
     let input = [deployment("db", "postgres:16"), deployment("web", "nginx:1.27")].concat();
     let run = run(&["-", "--format", "json"], &input);

@@ -12,6 +12,7 @@ mod audit;
 mod availability;
 mod cases;
 mod catalogue;
+mod checklist;
 mod continuous;
 mod controlplane;
 mod coverage;
