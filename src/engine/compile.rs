@@ -5,7 +5,7 @@ use super::analysis::{self, Refused, Rules};
 use super::builtins::{self, short};
 use super::negation;
 use super::rewrite;
-use super::shared::SharedRules;
+use super::shared::{self, SharedRules};
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::program::Program;
 use regorus::{CompiledPolicy, Engine};
@@ -95,6 +95,9 @@ impl Modules {
             if package != shared {
                 without_shared.add_policy(file.to_owned(), module).map_err(|e| prepare(e.to_string()))?;
             }
+        }
+        if let Some(module) = shared::together(&rules, shared) {
+            rewritten.add_policy("shared values".to_owned(), module).map_err(|e| prepare(e.to_string()))?;
         }
         // Preparing goes through all modules, so it is done once and not for each policy. The rule that it asks for is only
         // what the engine would evaluate by itself; programs name their own.

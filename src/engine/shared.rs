@@ -2,7 +2,8 @@
 //! the RVM does not remember what a function returned, and policies have programs of their own.
 //!
 //! All rules of one package are shared. A policy's program is compiled without that package, so it looks for the values
-//! in `data`, where they are put before it runs. The interpreter knows nothing of this and computes the rules as written,
+//! in `data`, where they are put before it runs. They are computed together in one evaluation, in which the RVM does remember
+//! the values of rules; only when that fails each is computed for itself, so that the failure is that of whom it concerns. The interpreter knows nothing of this and computes the rules as written,
 //! so that comparing the engines also tests the sharing.
 
 use super::analysis::{Rule, Rules};
@@ -15,6 +16,21 @@ use regorus::{CompiledPolicy, Value};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// The rule that has the values of all shared ones.
+const TOGETHER: &str = "data.seawall_shared.together";
+
+/// A module with that rule: pairs of name and value. `None` where there is nothing to share.
+pub(super) fn together(rules: &Rules, package: &str) -> Option<String> {
+    let prefix = format!("{package}.");
+    let pairs: String = rules
+        .keys()
+        .filter_map(|rule| rule.strip_prefix(&prefix))
+        // the form of an assignment that the RVM compiles rightly, see rewrite.rs
+        .map(|name| format!("\ntogether contains [\"{name}\", value] if {{ some value; value = {package}.{name} }}\n"))
+        .collect();
+    (!pairs.is_empty()).then(|| format!("package seawall_shared\n{pairs}"))
+}
 
 /// The program that computes the shared rules.
 pub struct SharedRules {
@@ -60,7 +76,8 @@ impl SharedRules {
                     .to_owned(),
             ));
         }
-        let program = compile::program(modules, &full).map_err(problem)?;
+        let entries: Vec<&str> = full.into_iter().chain([TOGETHER]).collect();
+        let program = compile::program(modules, &entries).map_err(problem)?;
         let compiled = (program, modules.clone());
         Ok(Some(Self { id: compile::next_id(), package: package.to_owned(), compiled, names }))
     }
@@ -77,6 +94,8 @@ pub struct SharedValues(RefCell<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
+    /// Whether they were computed together, or that was tried.
+    begun: bool,
     /// By name; `None` where the rule is undefined.
     values: BTreeMap<String, Option<Value>>,
     /// The document that holds them all.
@@ -84,7 +103,7 @@ struct Known {
 }
 
 impl SharedValues {
-    /// The document with the shared rules in place; `compute` evaluates one of them.
+    /// The document with the shared rules in place; `compute` evaluates a rule of their program.
     pub(super) fn data(
         &self,
         rules: &SharedRules,
@@ -93,6 +112,18 @@ impl SharedValues {
         mut compute: impl FnMut(&str) -> Result<Value, EvaluationError>,
     ) -> Result<Data, EvaluationError> {
         let mut known = self.0.borrow_mut();
+        if !known.begun {
+            known.begun = true;
+            let all = compute(TOGETHER);
+            if let (Ok(all), None) = (all, builtins::take_error()) {
+                known.values = rules.names.iter().map(|name| (name.clone(), None)).collect();
+                for pair in all.as_set().into_iter().flatten() {
+                    if let Ok(name) = pair[0].as_string() {
+                        known.values.insert(name.to_string(), Some(pair[1].clone()));
+                    }
+                }
+            }
+        }
         for name in read {
             if !known.values.contains_key(name) {
                 let found = compute(&format!("{}.{name}", rules.package))?;
@@ -185,8 +216,8 @@ mod tests {
         assert!(a.is_compiled() && b.is_compiled());
         let mut rig = Rig::new();
         assert_eq!(rig.ask(&a, &json!({"n": 2, "name": "x"})).unwrap(), json!([{"v": 4}]));
-        // asked with another input the value is still that of the first: it was not computed again; `name` is new
-        assert_eq!(rig.ask(&b, &json!({"n": 9, "name": "y"})).unwrap(), json!([{"v": [4, "y"]}]));
+        // asked with another input the values are still those of the first: they were not computed again
+        assert_eq!(rig.ask(&b, &json!({"n": 9, "name": "y"})).unwrap(), json!([{"v": [4, "x"]}]));
         // another object has values of its own
         rig.shared = SharedValues::default();
         assert_eq!(rig.ask(&b, &json!({"n": 9, "name": "y"})).unwrap(), json!([{"v": [18, "y"]}]));
@@ -219,6 +250,16 @@ mod tests {
         for unit in [&a, &b, &a] {
             let error = rig.ask(unit, &json!({"n": "many"})).unwrap_err();
             assert!(matches!(error, EvaluationError::Builtin(_)), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_failing_shared_rule_fails_no_policy_that_does_not_read_it() {
+        let [a, b] = units(subject("doubled := 2\n\nname := to_number(input.n)\n"));
+        let mut rig = Rig::new();
+        for _ in 0..2 {
+            assert_eq!(rig.ask(&a, &json!({"n": "many"})).unwrap(), json!([{"v": 2}]));
+            assert!(matches!(rig.ask(&b, &json!({"n": "many"})), Err(EvaluationError::Builtin(_))));
         }
     }
 

@@ -5,11 +5,17 @@ pub mod catalogue;
 pub mod coverage;
 mod diff;
 pub mod fingerprint;
+pub mod github;
+pub mod html;
 pub mod index;
 pub mod json;
+pub mod junit;
+pub mod markdown;
 pub mod observer;
 pub mod overview;
+pub mod page;
 pub mod policyreport;
+pub mod sarif;
 pub mod snapshot;
 pub mod text;
 pub mod yaml;
@@ -136,7 +142,7 @@ pub struct PatchRow {
 }
 
 /// A policy without an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct UnknownRow {
     /// Policy id.
     pub policy: String,

@@ -19,4 +19,6 @@ mod check_versions;
 mod checklist;
 mod checklist_page;
 mod field;
+mod formats;
+mod pipelines;
 mod rig;

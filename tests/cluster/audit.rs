@@ -1,13 +1,16 @@
 //! `seawall audit` against a real API server: what it finds, what it reads, and what it says when it could not see everything.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::harness::controlplane::{ControlPlane, Options};
 use crate::harness::objects::{self, Manifest as _};
 use crate::harness::own;
+use crate::harness::process::eventually;
 
 /// How an audit ended.
 struct Run {
@@ -176,6 +179,54 @@ fn few_rights(plane: &ControlPlane, one: &[&str]) {
     assert_eq!(audit(plane, "nobody", one).code, 2);
 }
 
+/// The role of `deploy/audit` is enough, and without any part of it the audit is incomplete and names that part.
+#[test]
+fn the_role_for_audits_is_enough_and_no_more() {
+    let Some(plane) = own(&Options { audit: true, ..Options::default() }) else { return };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/audit");
+    let kubectl = plane.kubectl_as("admin");
+    kubectl.run(&["apply", "-k", folder.to_str().unwrap()], "").ok().quiet();
+    let account =
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "auditor", "namespace": "default"}});
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": "auditor"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "seawall-audit"},
+        "subjects": [{"kind": "ServiceAccount", "name": "auditor", "namespace": "default"}]});
+    apply(&plane, &[account, binding]);
+    plane.kubeconfig_for("auditor", &plane.server(), &plane.service_account_token("default", "auditor"));
+    let found = audit(&plane, "auditor", &["--format", "json"]);
+    assert_eq!((found.missing(), found.code), (vec![], 0), "{}{}", found.stdout, found.stderr);
+
+    let path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/seawall-audit";
+    let api = plane.api("admin");
+    let (_, role) = api.get(path).unwrap();
+    let rules = role["rules"].as_array().unwrap();
+    for (index, rule) in rules.iter().enumerate() {
+        assert_eq!(rule["verbs"], json!(["list"]), "{rule}");
+        // custom resources are listed where they are served, and here they are not
+        if !["", "apps", "storage.k8s.io"].contains(&rule["apiGroups"][0].as_str().unwrap()) {
+            continue;
+        }
+        let mut fewer = rules.clone();
+        fewer.remove(index);
+        let (status, answer) = api.merge(path, &json!({"rules": fewer})).unwrap();
+        assert_eq!(status, 200, "{answer}");
+        let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": {
+            "user": "system:serviceaccount:default:auditor",
+            "resourceAttributes": {"verb": "list", "group": rule["apiGroups"][0], "resource": rule["resources"][0]}}});
+        eventually("the right is taken away", Duration::from_secs(10), || {
+            let (_, answer) = api.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", &review).unwrap();
+            (answer["status"]["allowed"] == false).then_some(())
+        });
+        let found = audit(&plane, "auditor", &["--format", "json", "--requests-per-second", "1000"]);
+        assert_eq!(found.code, 2, "{rule}");
+        let missing: BTreeSet<String> =
+            found.missing().iter().map(|name| name.split('.').next().unwrap_or_default().to_owned()).collect();
+        let taken = rule["resources"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned());
+        assert_eq!(missing, taken.collect());
+    }
+}
+
 /// The API server's own log: an audit lists and gets, and nothing else.
 fn only_reads(plane: &ControlPlane) {
     let events = plane.audit_events();
@@ -185,6 +236,6 @@ fn only_reads(plane: &ControlPlane) {
         .filter(|e| e["user"]["username"].as_str() == Some("developer"))
         .collect();
     assert!(of_audits.len() > 5, "{} events", of_audits.len());
-    let verbs: std::collections::BTreeSet<&str> = of_audits.iter().filter_map(|e| e["verb"].as_str()).collect();
+    let verbs: BTreeSet<&str> = of_audits.iter().filter_map(|e| e["verb"].as_str()).collect();
     assert!(verbs.iter().all(|verb| ["get", "list"].contains(verb)), "{verbs:?}");
 }

@@ -9,6 +9,7 @@
 
 mod apply;
 mod audit;
+mod audit_scale;
 mod availability;
 mod cases;
 mod catalogue;

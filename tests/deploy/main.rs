@@ -14,6 +14,7 @@ use seawall::context::cluster::NAMESPACES;
 use seawall::context::resources;
 use seawall::policy::store::PolicySet;
 use seawall::server::DrainConfig;
+use seawall::webhookconfig::rules::registered;
 use serde_json::{Value, json};
 
 fn base(file: &str) -> PathBuf {
@@ -67,6 +68,34 @@ fn exactly_the_kinds_that_embedded_policies_read_may_be_listed_and_watched() {
         }
         assert_eq!(granted, needed, "{verb}");
     }
+}
+
+/// `seawall audit` lists what policies match and what they read.
+#[test]
+fn the_role_for_audits_has_exactly_the_kinds_that_are_listed() {
+    let policies = PolicySet::embedded(&Settings::default()).unwrap();
+    let mut needed: BTreeSet<(String, String)> = BTreeSet::new();
+    for kind in policies.needed_context().keys().map(String::as_str).chain([NAMESPACES]) {
+        let known = resources::KNOWN.iter().find(|row| row.resource == kind);
+        let (plural, group) = kind.split_once('.').unwrap_or((kind, known.map_or("", |row| row.group)));
+        needed.insert((group.to_owned(), plural.to_owned()));
+    }
+    for row in registered(policies.policies().iter().map(|p| &p.metadata)).unwrap() {
+        if row.subresource.is_empty() && (row.validate.contains("CREATE") || row.validate.contains("UPDATE")) {
+            needed.insert((row.group, row.resource));
+        }
+    }
+    let role = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/audit/rbac.yaml");
+    let role: Value = serde_saphyr::from_str(&std::fs::read_to_string(role).unwrap()).unwrap();
+    let mut granted = BTreeSet::new();
+    for rule in role["rules"].as_array().unwrap() {
+        assert_eq!(rule["verbs"], json!(["list"]));
+        for resource in rule["resources"].as_array().unwrap() {
+            let [group] = rule["apiGroups"].as_array().unwrap().as_slice() else { panic!("{rule}") };
+            granted.insert((group.as_str().unwrap().to_owned(), resource.as_str().unwrap().to_owned()));
+        }
+    }
+    assert_eq!(granted, needed);
 }
 
 #[test]

@@ -492,7 +492,7 @@ image_engine(parts) := concat("", array.slice(said, 0, 1)) if {
 # port or the data directory of the engine. "orders-kafka-consumer" is no Kafka, and "orders-kafka" may be none.
 image_sure(seen) if {
 	not seen.scripted
-	count([1 | some _ in object.get(seen.container, "command", [])]) == 0
+	count(fields.list(seen.container, ["command"])) == 0
 	unexplained := [word |
 		some word in seen.image_words
 		not known.plain_tokens[word]
@@ -645,6 +645,11 @@ unsaved(value, entry) := {"reason": "scratch", "mount": mount} if {
 } else := {"reason": "none"} if {
 	count(lasting_mounts(value, entry)) == 0
 }
+
+# lack is what unsaved tells, null where that is undefined.
+lack(value, entry) := reason if {
+	reason := unsaved(value, entry)
+} else := null
 
 lasting_mounts(value, entry) := [mount |
 	some mount in containers.mounts(entry.container)

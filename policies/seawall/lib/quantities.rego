@@ -9,8 +9,16 @@ package seawall.lib.quantities
 import data.seawall.lib.object as fields
 
 # milli is a quantity in thousandths of its unit, a whole number; what is smaller than that is cut off. (The sign may be
-# a plus. Negative exponents are not read: nobody writes them for a size.)
-milli(value) := total if {
+# a plus. Negative exponents are not read: nobody writes them for a size.) What nearly everybody writes, digits and a unit,
+# comes first and needs no regular expression.
+milli(value) := to_number(digits) * factor if {
+	is_string(value)
+	unit := trim_left(value, "0123456789")
+	factor := factors[unit]
+	digits := trim_left(trim_suffix(value, unit), "0")
+	digits != ""
+	count(digits) <= 15
+} else := total if {
 	suffix_pattern(value)
 	[numeral, unit] := parts(value)
 	total := scaled(numeral, unit)
@@ -77,6 +85,22 @@ multiples := {
 	"Ti": 1099511627776,
 	"Pi": 1125899906842624,
 	"Ei": 1152921504606846976,
+}
+
+# factors are thousandths in a unit.
+factors := {
+	"": 1000,
+	"m": 1,
+	"k": 1000000,
+	"M": 1000000000,
+	"G": 1000000000000,
+	"T": 1000000000000000,
+	"P": 1000000000000000000,
+	"Ki": 1024000,
+	"Mi": 1048576000,
+	"Gi": 1073741824000,
+	"Ti": 1099511627776000,
+	"Pi": 1125899906842624000,
 }
 
 # The length of the numeral is bounded by the patterns.

@@ -8,6 +8,8 @@ package seawall.lib.subject
 
 import data.seawall.lib.engines as recognition
 import data.seawall.lib.replication
+import data.seawall.lib.storage
+import data.seawall.lib.workload
 
 # engines that the Pod template runs: see found in lib/engines.
 engines := recognition.found(input.request.object)
@@ -17,3 +19,24 @@ strangers := replication.strangers(input.request.object)
 
 # evidence is where signs of replication are looked for: see evidence in lib/replication.
 evidence := replication.evidence(input.request.object)
+
+# unsaved tells for each engine, at its place in engines, whether a volume keeps its data: see lack in lib/engines.
+unsaved := [lack |
+	some entry in engines
+	lack := recognition.lack(input.request.object, entry)
+]
+
+# templates are the claim templates and the storage behind them: see of in lib/storage. Reads storageclasses.
+templates := storage.of(input.request.object)
+
+# data_behind tells for each engine, at its place in engines, what is behind its data directory: see data_behind in
+# lib/storage. Reads storageclasses, persistentvolumeclaims and persistentvolumes, as node_bound does.
+data_behind := [found |
+	some entry in engines
+	found := storage.data_behind(input.request.object, namespace, entry)
+]
+
+# node_bound are the volumes with lasting data that live and die with a node: see node_bound in lib/storage.
+node_bound := storage.node_bound(input.request.object, namespace)
+
+namespace := workload.namespace(input.request)

@@ -17,8 +17,10 @@ pub(crate) mod seawall;
 pub(crate) mod webhook;
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use controlplane::{ControlPlane, Options};
+use process::eventually;
 use seawall::Seawall;
 
 /// The control plane of the whole test binary, with controllers and audit log; `None` when the tests are to skip.
@@ -69,13 +71,21 @@ pub(crate) fn site() -> Option<&'static Site> {
     let started = SITE.get_or_init(|| {
         once(|| {
             let plane = ControlPlane::start(&Options { controllers: true, audit: true, ..Options::default() })?;
+            plane.kubectl().apply(&objects::csi_driver("ebs.csi.aws.com").to_string(), &[]).ok();
             let config = seawall::default_mode("enforce");
             let seawall =
                 Seawall::start(&plane, "seawall", &seawall::Options { config: &config, ..seawall::Options::default() });
             let seawall = seawall.in_force(&plane);
-            let standing = [objects::csi_driver("ebs.csi.aws.com"), objects::storage_class("standard")];
-            plane.kubectl().apply(&objects::list(&standing), &[]).ok();
-            Ok(Site { seawall, plane })
+            plane.kubectl().apply(&objects::storage_class("standard").to_string(), &[]).ok();
+            let site = Site { seawall, plane };
+            // what was stored is judged by a moment later
+            let namespace = site.namespace("enforce", "tier-0");
+            let user = objects::stateful_set("user").to_string();
+            eventually("the class `standard` is known", Duration::from_secs(30), || {
+                let told = site.plane.kubectl().apply(&user, &["-n", &namespace, "--dry-run=server"]);
+                (!told.stderr.contains("standard")).then_some(())
+            });
+            Ok(site)
         })
     });
     match started {

@@ -20,7 +20,6 @@ import data.seawall.lib.claims
 import data.seawall.lib.classes
 import data.seawall.lib.engines
 import data.seawall.lib.object as fields
-import data.seawall.lib.storage
 import data.seawall.lib.subject
 import data.seawall.lib.workload
 
@@ -36,7 +35,7 @@ writers := [entry |
 # Templates of one node on CSI storage that can hold a volume to one Pod. Volumes on a host path are not CSI volumes, and
 # volumes made by hand have the modes that they have.
 open_to_a_node := [stored |
-	some stored in storage.of(target)
+	some stored in subject.templates
 	fields.list(stored.claim, ["spec", "accessModes"]) == ["ReadWriteOnce"]
 	not stored.facts.storage in {"hostpath", "static"}
 	not startswith(classes.provisioner(stored.class), "kubernetes.io/")

@@ -62,7 +62,6 @@ import data.seawall.lib.containers
 import data.seawall.lib.engines
 import data.seawall.lib.labels
 import data.seawall.lib.object as fields
-import data.seawall.lib.storage
 import data.seawall.lib.subject
 import data.seawall.lib.workload
 
@@ -143,7 +142,7 @@ gaps contains {
 	"key": concat("/", ["distributed", template.name]),
 } if {
 	said.approach == "distributed"
-	some template in storage.of(target)
+	some template in subject.templates
 	not labels.is_disposable(template.claim)
 	fields.text(template.facts, ["boundTo"]) in {"node", "zone", "region"}
 }

@@ -55,9 +55,9 @@ violation contains {
 	"fix": "label the workload seawall.dev/data: cache if the data may be lost, else mount a claim at the data directory",
 } if {
 	applies
-	some entry in subject.engines
+	some place, entry in subject.engines
 	entry.sure
 	entry.facts.volume == "advised"
 	not said_cache(entry.container)
-	engines.unsaved(target, entry)
+	subject.unsaved[place] != null
 }

@@ -84,10 +84,10 @@ by_engine := [user |
 	target := input.request.object
 	workload.label(target, profile_label) == ""
 	not disposable(target)
-	some engine in subject.engines
+	some place, engine in subject.engines
 	engine.sure
 	engine.facts.family in input.seawall.parameters.families
-	some entry in storage.data_behind(target, workload.namespace(input.request), engine)
+	some entry in subject.data_behind[place]
 	user := {"title": sprintf("%s in container %s", [engine.title, engine.name]), "entry": entry}
 ]
 

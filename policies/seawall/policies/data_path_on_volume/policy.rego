@@ -58,12 +58,12 @@ applies if {
 # astray: the containers whose data directory is known and lies beside their lasting volumes.
 astray := [found |
 	applies
-	some entry in subject.engines
+	some place, entry in subject.engines
 	entry.sure
 
 	# What has no lasting volume at all, or its data on one that passes, is for database-without-volume and
 	# cache-without-volume.
-	not engines.unsaved(target, entry)
+	subject.unsaved[place] == null
 	mounts := engines.lasting_mounts(target, entry)
 	paths := data_paths(entry, mounts)
 	first := paths[0]

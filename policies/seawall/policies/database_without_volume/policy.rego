@@ -39,10 +39,11 @@ fix := concat(" ", [
 # lacking: the engines whose data does not outlive the Pod, with what is wrong.
 lacking := [{"entry": entry, "lack": lack} |
 	applies
-	some entry in subject.engines
+	some place, entry in subject.engines
 	entry.sure
 	engines.needs_volume(entry)
-	lack := engines.unsaved(target, entry)
+	lack := subject.unsaved[place]
+	lack != null
 ]
 
 violation contains {

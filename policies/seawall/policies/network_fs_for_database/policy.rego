@@ -33,10 +33,10 @@ violation contains {
 } if {
 	target := input.request.object
 	not workload.data_kind(target) in {"cache", "scratch", "readonly"}
-	some engine in subject.engines
+	some place, engine in subject.engines
 	engine.sure
 	engine.facts.family in input.seawall.parameters.families
-	some entry in storage.data_behind(target, workload.namespace(input.request), engine)
+	some entry in subject.data_behind[place]
 	entry.facts.storage == "file"
 	entry.verified
 	msg := concat(" ", [

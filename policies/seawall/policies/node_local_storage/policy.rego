@@ -34,7 +34,7 @@ violation contains {
 	"fix": remedy.fix,
 } if {
 	not workload.data_kind(target) in {"cache", "scratch", "readonly"}
-	some entry in storage.node_bound(target, workload.namespace(input.request))
+	some entry in subject.node_bound
 	entry.copies == 1
 	entry.verified
 	entry.facts.storage != "static"

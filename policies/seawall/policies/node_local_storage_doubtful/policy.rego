@@ -39,7 +39,7 @@ violation contains {
 	"fix": remedy.fix,
 } if {
 	not workload.data_kind(target) in {"cache", "scratch", "readonly"}
-	some entry in storage.node_bound(target, namespace)
+	some entry in subject.node_bound
 	entry.copies == 1
 	doubtful(entry)
 	not joined
@@ -58,7 +58,7 @@ violation contains {
 	"fix": fix,
 } if {
 	not workload.data_kind(target) in {"cache", "scratch", "readonly"}
-	some entry in storage.node_bound(target, namespace)
+	some entry in subject.node_bound
 	entry.copies > 1
 	likely(entry)
 	not enough(entry)
