@@ -23,6 +23,7 @@ pub mod admission;
 pub mod audit;
 pub mod certs;
 pub mod check;
+pub mod checklist;
 pub mod cli;
 pub mod config;
 pub mod context;

@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 pub use exempt::Used;
-pub use judge::{inputs, sample};
+pub use judge::{engines, inputs, judges, sample};
 pub use select::unanswered;
 pub use snapshot::{Forced, Snapshot};
 

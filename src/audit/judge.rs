@@ -3,7 +3,7 @@
 //! What a controller made of a workload is counted at the workload: ReplicaSets and Pods are not judged again, and the claims of
 //! a StatefulSet appear in its row, with what its claim templates do not already say.
 
-use super::spool::Filling;
+use super::spool::{Filling, SpoolError};
 use super::stream::Source;
 use super::walk::{Batch, Part};
 use super::{AuditError, Options, Progress};
@@ -14,11 +14,12 @@ use crate::engine::evaluate::Worker;
 use crate::policy::mode::Mode;
 use crate::policy::store::PolicySet;
 use crate::report::coverage::Coverage;
+use crate::report::observer::{Observer, Reviewed};
 use crate::report::{self, Failure, Judged, ResourceId, Summary, UnknownRow, Violation};
 use crate::review::{Outcome, Phase, Snapshot, review};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Receiver;
 
@@ -162,11 +163,18 @@ impl<K: Keeper> Judge<K> {
                 self.keeper.keep(&group, verdicts, &batch.unknown)?;
             }
         }
+        if let Some(observer) = &self.desk.observer {
+            lock(observer).namespace_done(&batch.unknown).map_err(SpoolError::from)?;
+        }
         if !batch.namespace.is_empty() && self.keeper.judged() > before {
             self.desk.coverage.namespaces += 1;
         }
         Ok(())
     }
+}
+
+fn lock<'o>(observer: &'o Mutex<dyn Observer + Send + 'static>) -> MutexGuard<'o, dyn Observer + Send + 'static> {
+    observer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Objects of one namespace as groups; claims of StatefulSets are with their set.
@@ -205,6 +213,8 @@ pub(super) struct Desk {
     pub(super) errors: Vec<Failure>,
     pub(super) coverage: Coverage,
     worker: Worker,
+    /// Who looks on.
+    pub(super) observer: Option<Arc<Mutex<dyn Observer + Send>>>,
 }
 
 impl Desk {
@@ -215,7 +225,7 @@ impl Desk {
         now: jiff::Timestamp,
     ) -> Self {
         let (errors, coverage, worker) = (Vec::new(), Coverage::default(), Worker::new());
-        Self { policies, settings, options, now, errors, coverage, worker }
+        Self { policies, settings, options, now, errors, coverage, worker, observer: None }
     }
 
     /// What objects are judged with.
@@ -253,7 +263,8 @@ impl Desk {
         let kind = Gvk { kind: text("/kind").to_owned(), ..from.gvk.clone() };
         let namespace = text("/metadata/namespace");
         let of_namespace = if from.resource == "namespaces" { text("/metadata/name") } else { namespace };
-        if !self.options.namespaces.is_empty() && !self.options.namespaces.contains(of_namespace) {
+        let shared = self.options.with_shared && of_namespace.is_empty();
+        if !self.options.namespaces.is_empty() && !self.options.namespaces.contains(of_namespace) && !shared {
             return Verdict::PassedOver;
         }
         let excluded = SYSTEM_NAMESPACES.contains(&of_namespace)
@@ -285,6 +296,10 @@ impl Desk {
         let deadline = Instant::now() + PER_OBJECT;
         let outcome = review(&request, snapshot, Phase::Validate, deadline, &mut self.worker);
         let _ = self.worker.take_times();
+        if let Some(observer) = &self.observer {
+            let reviewed = Reviewed { request: &request, snapshot, outcome: &outcome, source: None };
+            lock(observer).reviewed(&reviewed, &mut self.worker);
+        }
         if outcome.scope.mode == Mode::Off {
             self.coverage.passed_over += 1;
             return Verdict::PassedOver;

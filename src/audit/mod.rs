@@ -18,12 +18,13 @@ use crate::config::Settings;
 use crate::kubeapi::Reason;
 use crate::policy::store::PolicySet;
 use crate::report::coverage::Coverage;
+use crate::report::observer::Observer;
 use crate::report::{Failure, Judged, Results, Summary};
 use crate::review::Forced;
 use kube::Client;
 use std::collections::BTreeSet;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use plan::kinds;
@@ -49,6 +50,8 @@ pub enum AuditError {
 pub struct Options {
     /// Only these namespaces; empty: all, and what has no namespace.
     pub namespaces: BTreeSet<String>,
+    /// Also what has no namespace, when only some namespaces are audited.
+    pub with_shared: bool,
     /// Only objects with these labels; facts are read whole.
     pub selector: selector::Selector,
     /// Only findings in this tier.
@@ -67,6 +70,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             namespaces: BTreeSet::new(),
+            with_shared: false,
             selector: selector::Selector::default(),
             tier: None,
             forced: Forced::default(),
@@ -125,17 +129,39 @@ pub async fn run(
     now: jiff::Timestamp,
     progress: impl FnMut(&Progress) + Send + 'static,
 ) -> Result<Audit, AuditError> {
-    let desk = judge::Desk::new(policies.clone(), settings.clone(), options.clone(), now);
+    observed(client, policies, settings, options, now, progress, ()).await.map(|(audit, ())| audit)
+}
+
+/// Audits a cluster while somebody looks on.
+///
+/// # Errors
+/// As [`run`]; also when the observer cannot keep what it saw.
+pub async fn observed<O: Observer + Send + 'static>(
+    client: &Client,
+    policies: &Arc<PolicySet>,
+    settings: &Arc<Settings>,
+    options: &Options,
+    now: jiff::Timestamp,
+    progress: impl FnMut(&Progress) + Send + 'static,
+    observer: O,
+) -> Result<(Audit, O), AuditError> {
+    let observer = Arc::new(Mutex::new(observer));
+    let mut desk = judge::Desk::new(policies.clone(), settings.clone(), options.clone(), now);
+    desk.observer = Some(observer.clone());
     let keeper = judge::InFile { rows: spool::Filling::new()?, summary: Summary::default() };
     let Seen { desk, keeper, walked, calls } = see(client, policies, desk, keeper, progress).await?;
     let judge::InFile { rows, mut summary } = keeper;
-    let judge::Desk { mut coverage, errors, .. } = desk;
+    let judge::Desk { mut coverage, errors, observer: other, .. } = desk;
+    drop(other);
     summary.errors = errors.len();
     coverage.listed = walked.listed;
     coverage.missing = walked.missing;
     coverage.not_served = walked.not_served;
     coverage.calls = calls;
-    Ok(Audit { coverage, rows: rows.finish()?, errors, summary })
+    // the desk had the other one
+    let observer = Arc::into_inner(observer).and_then(|observer| observer.into_inner().ok());
+    let observer = observer.ok_or_else(|| AuditError::Stopped("its observer is gone".to_owned()))?;
+    Ok((Audit { coverage, rows: rows.finish()?, errors, summary }, observer))
 }
 
 /// A cluster that was walked once.

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 /// The file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("the temporary file for the results cannot be used: {0}; is there space in the folder of TMPDIR?")]
-pub struct SpoolError(#[from] io::Error);
+pub struct SpoolError(#[from] pub(crate) io::Error);
 
 /// Rows in the order in which they were added.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Spool<T> {
 
 /// A spool that is being filled.
 #[derive(Debug)]
-pub(super) struct Filling<T> {
+pub(crate) struct Filling<T> {
     out: BufWriter<File>,
     /// Bytes so far: where the next row begins.
     length: u64,
@@ -28,12 +28,12 @@ pub(super) struct Filling<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Filling<T> {
-    pub(super) fn new() -> Result<Self, SpoolError> {
+    pub(crate) fn new() -> Result<Self, SpoolError> {
         Ok(Self { out: BufWriter::new(tempfile::tempfile()?), length: 0, rows: PhantomData })
     }
 
     /// Adds a row and returns where it begins.
-    pub(super) fn add(&mut self, row: &T) -> Result<u64, SpoolError> {
+    pub(crate) fn add(&mut self, row: &T) -> Result<u64, SpoolError> {
         let mut line = serde_json::to_vec(row).map_err(io::Error::from)?;
         line.push(b'\n');
         self.out.write_all(&line)?;
@@ -42,7 +42,7 @@ impl<T: Serialize + DeserializeOwned> Filling<T> {
         Ok(at)
     }
 
-    pub(super) fn finish(self) -> Result<Spool<T>, SpoolError> {
+    pub(crate) fn finish(self) -> Result<Spool<T>, SpoolError> {
         let file = self.out.into_inner().map_err(|error| SpoolError(error.into_error()))?;
         Ok(Spool { file, rows: PhantomData })
     }
@@ -63,7 +63,7 @@ impl<T: Serialize + DeserializeOwned> Spool<T> {
     }
 
     /// The row that begins at a place.
-    pub(super) fn at(&self, place: u64) -> Result<T, SpoolError> {
+    pub(crate) fn at(&self, place: u64) -> Result<T, SpoolError> {
         let mut file = self.file.try_clone()?;
         file.seek(SeekFrom::Start(place))?;
         let mut line = String::new();

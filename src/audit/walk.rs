@@ -102,7 +102,8 @@ pub(super) async fn walk(
             batch.parts.push(Part { source: stream.source.clone(), objects });
         }
         batch.parts.extend(of_namespaces.part(&batch.namespace));
-        batch.parts.extend(of_namespace(volumes.as_mut(), &batch.namespace)?);
+        let own = of_namespace(volumes.as_mut(), &batch.namespace)?;
+        batch.parts.extend(named(volumes.as_ref(), own, &batch.parts)?);
         batch.unknown.clone_from(&unknown);
         if batches.send(batch).await.is_err() {
             return Ok(walked);
@@ -143,6 +144,33 @@ impl Namespaces {
 fn of_namespace(volumes: Option<&mut (Source, Volumes)>, namespace: &str) -> Result<Option<Part>, AuditError> {
     let Some((source, volumes)) = volumes else { return Ok(None) };
     Ok(Some(Part { source: source.clone(), objects: volumes.of_namespace(namespace)? }))
+}
+
+/// The volumes of a namespace's claims, and as facts also those that its claims ask for by name and do not have: not bound yet,
+/// or bound to a claim elsewhere.
+fn named(
+    volumes: Option<&(Source, Volumes)>,
+    own: Option<Part>,
+    parts: &[Part],
+) -> Result<impl Iterator<Item = Part> + use<>, AuditError> {
+    let Some(((_, volumes), mut own)) = volumes.zip(own) else { return Ok(None.into_iter().chain(None)) };
+    let name = |object: &Value, pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let claims = parts.iter().filter(|part| part.source.resource == "persistentvolumeclaims").flat_map(|p| &p.objects);
+    let mut wanted: BTreeSet<String> = claims.filter_map(|claim| name(claim, "/spec/volumeName")).collect();
+    for volume in &own.objects {
+        name(volume, "/metadata/name").map(|name| wanted.remove(&name));
+    }
+    let mut others = Vec::new();
+    for name in wanted {
+        others.extend(volumes.named(&name)?);
+    }
+    if others.is_empty() {
+        return Ok(Some(own).into_iter().chain(None));
+    }
+    others.extend(own.objects.iter().cloned());
+    let facts = Part { source: Source { judged: false, ..own.source.clone() }, objects: others };
+    own.source.fact = false;
+    Ok(Some(own).into_iter().chain(Some(facts)))
 }
 
 impl Walked {

@@ -23,6 +23,7 @@ mod testing;
 #[cfg(test)]
 use testing::arbitrary_json;
 
+use crate::admission::request::Request;
 use crate::config::{SYSTEM_NAMESPACES, Settings};
 use crate::context::cluster::NAMESPACES;
 use crate::context::kinds::Kinds;
@@ -33,12 +34,14 @@ use crate::engine::evaluate::Worker;
 use crate::patch::plan::{Change, DroppedPatch};
 use crate::policy::mode::{Mode, Tier};
 use crate::policy::store::PolicySet;
+use crate::report::observer::{Observer, Reviewed};
 use crate::report::{Failure, Judged, PatchRow, Report, Source, UnknownRow, Violation};
 use crate::review::{Outcome, Phase, Snapshot, review};
 use input::Input;
 use manifest::{Manifest, Manifests};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -113,6 +116,23 @@ pub fn check(
     options: &Options,
     now: jiff::Timestamp,
 ) -> Report {
+    // nothing can fail where nobody looks on
+    observed(input, context, policies, settings, options, now, &mut ()).unwrap_or_default()
+}
+
+/// Judges all objects of an input while somebody looks on.
+///
+/// # Errors
+/// When the observer cannot keep what it saw.
+pub fn observed(
+    input: Input,
+    context: Context,
+    policies: &Arc<PolicySet>,
+    settings: &Settings,
+    options: &Options,
+    now: jiff::Timestamp,
+    observer: &mut dyn Observer,
+) -> io::Result<Report> {
     let mut kinds = Kinds::new(policies.api_versions().clone());
     let Context { files, cluster } = context;
     Manifests::learn(&mut kinds, &files);
@@ -146,14 +166,26 @@ pub fn check(
     let run = Run { policies, settings, from_labels: options.mode.is_none(), now, known };
     report.notes.extend(run.gaps(&judged));
     report.notes.extend(run.unlabelled(&judged));
-    let (outcomes, errors) = run.outcomes(&judged);
+    let mut worker = Worker::new();
+    let (outcomes, errors) = run.outcomes(&judged, &mut worker);
     report.errors.extend(errors);
-    for (manifest, outcome) in judged.iter().zip(outcomes) {
-        if let Some(outcome) = outcome {
+    for (manifest, done) in judged.iter().zip(outcomes) {
+        if let Some(Done { request, snapshot, outcome }) = done {
+            let source = manifest.source([]);
+            let seen = Reviewed { request: &request, snapshot: &snapshot, outcome: &outcome, source: Some(&source) };
+            observer.reviewed(&seen, &mut worker);
             report.objects.push(row(manifest, outcome, &mut report.errors));
         }
     }
-    report
+    observer.namespace_done(&BTreeSet::new())?;
+    Ok(report)
+}
+
+/// A manifest that was reviewed.
+struct Done {
+    request: Request,
+    snapshot: Arc<Snapshot>,
+    outcome: Outcome,
 }
 
 /// The settings with what the options say instead.
@@ -189,14 +221,13 @@ struct Run<'r> {
 impl Run<'_> {
     /// The outcomes, in the order of the manifests. Once patches are known, everything is judged again beside the patched
     /// objects: a class that is patched to Retain is one that retains, also for the claims in the same input.
-    fn outcomes(&self, manifests: &[Manifest]) -> (Vec<Option<Outcome>>, Vec<Failure>) {
-        let mut worker = Worker::new();
+    fn outcomes(&self, manifests: &[Manifest], worker: &mut Worker) -> (Vec<Option<Done>>, Vec<Failure>) {
         let mut errors = Vec::new();
         let mut objects: Vec<Value> = manifests.iter().map(|manifest| manifest.object.clone()).collect();
-        let mut outcomes = self.pass(manifests, &objects, &mut worker, &mut errors);
+        let mut outcomes = self.pass(manifests, &objects, worker, &mut errors);
         let mut changed = false;
         for ((object, outcome), manifest) in objects.iter_mut().zip(&outcomes).zip(manifests) {
-            let patched = outcome.as_ref().and_then(|outcome| outcome.patch.object.clone());
+            let patched = outcome.as_ref().and_then(|done| done.outcome.patch.object.clone());
             if let Some(patched) = patched {
                 changed |= self.policies.needed_context().contains_key(&manifest.resource.fact_name());
                 *object = patched;
@@ -204,7 +235,7 @@ impl Run<'_> {
         }
         if changed {
             errors.clear();
-            outcomes = self.pass(manifests, &objects, &mut worker, &mut errors);
+            outcomes = self.pass(manifests, &objects, worker, &mut errors);
         }
         (outcomes, errors)
     }
@@ -215,21 +246,23 @@ impl Run<'_> {
         objects: &[Value],
         worker: &mut Worker,
         errors: &mut Vec<Failure>,
-    ) -> Vec<Option<Outcome>> {
+    ) -> Vec<Option<Done>> {
         let names: Vec<String> = manifests.iter().map(|manifest| manifest.resource.fact_name()).collect();
         let own = names.iter().map(String::as_str).zip(objects);
         let facts = self.known.facts(own, self.from_labels);
         // of a cluster that was read in some namespaces only, less is known to the objects of others
-        let mut by_gaps: BTreeMap<BTreeSet<String>, Snapshot> = BTreeMap::new();
+        let mut by_gaps: BTreeMap<BTreeSet<String>, Arc<Snapshot>> = BTreeMap::new();
         let judge = |manifest: &Manifest| match request::create(manifest) {
             Ok(request) => {
                 let snapshot = by_gaps.entry(self.gaps_of(manifest)).or_insert_with_key(|gaps| {
                     let mut facts = facts.clone();
                     gaps.iter().for_each(|kind| facts.unset_kind(kind));
                     let facts = Arc::new(facts);
-                    Snapshot::new(self.policies.clone(), self.settings.clone(), facts, self.now).with_unregistered()
+                    let snapshot = Snapshot::new(self.policies.clone(), self.settings.clone(), facts, self.now);
+                    Arc::new(snapshot.with_unregistered())
                 });
-                Some(review(&request, snapshot, Phase::Full, Instant::now() + PER_OBJECT, worker))
+                let outcome = review(&request, snapshot, Phase::Full, Instant::now() + PER_OBJECT, worker);
+                Some(Done { request, snapshot: snapshot.clone(), outcome })
             }
             Err(error) => {
                 errors.push(Failure { source: Some(manifest.source([])), policy: None, message: error.to_string() });

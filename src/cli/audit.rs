@@ -200,7 +200,7 @@ fn coverage(coverage: &Coverage, judged: usize, took: Duration, out: &mut dyn Wr
 }
 
 /// One line on standard error that is written again and again, on a terminal only.
-fn progress() -> impl FnMut(&Progress) + Send + 'static {
+pub(super) fn progress() -> impl FnMut(&Progress) + Send + 'static {
     let shown = io::stderr().is_terminal();
     let mut last = Instant::now();
     move |progress| {
@@ -212,7 +212,7 @@ fn progress() -> impl FnMut(&Progress) + Send + 'static {
     }
 }
 
-fn clear() {
+pub(super) fn clear() {
     if io::stderr().is_terminal() {
         let _ = write!(io::stderr(), "\r\u{1b}[K");
     }

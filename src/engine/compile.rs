@@ -52,7 +52,7 @@ pub struct Modules {
     /// The same modules as the RVM's compiler gets them right, prepared once for the programs of all policies.
     rewritten: CompiledPolicy,
     /// The rules whose values policies share, and the rewritten modules without them.
-    shared: Option<(Arc<SharedRules>, CompiledPolicy)>,
+    pub(super) shared: Option<(Arc<SharedRules>, CompiledPolicy)>,
     /// What every rule calls and reads.
     pub rules: Rules,
 }

@@ -205,6 +205,30 @@ impl Worker {
         self.settle(result, builtins::take_error(), started, limit)
     }
 
+    /// Evaluates one of the shared rules (see [`super::shared`]) for an input, by its full name. Undefined where the modules have
+    /// no such rule.
+    ///
+    /// # Errors
+    /// When there is no answer that can be trusted.
+    pub fn shared(
+        &mut self,
+        modules: &Modules,
+        rule: &str,
+        input: &Value,
+        data: &Data,
+        limit: Duration,
+    ) -> Result<Value, EvaluationError> {
+        let Some((rules, _)) = modules.shared.as_ref().filter(|_| modules.rules.contains_key(rule)) else {
+            return Ok(Value::Undefined);
+        };
+        let timer = ExecutionTimerConfig { limit, check_interval: CHECK_INTERVAL };
+        let started = Instant::now();
+        let _ = builtins::take_error();
+        let run = || self.execute(rules.id, &rules.compiled, rule, input, data, timer);
+        let result = catch_unwind(AssertUnwindSafe(run));
+        self.settle(result, builtins::take_error(), started, limit)
+    }
+
     /// What an evaluation gave, or why it cannot be trusted.
     fn settle(
         &mut self,

@@ -307,6 +307,22 @@ impl PolicySet {
         worker.query(&self.modules, rule, data, limit)
     }
 
+    /// What the library says of the object of a review: a rule of `data.seawall.lib.subject` by its name, as policies read it.
+    /// Undefined where it has none.
+    ///
+    /// # Errors
+    /// When there is no answer that can be trusted.
+    pub fn subject_value(
+        &self,
+        name: &str,
+        input: &Value,
+        data: &Data,
+        worker: &mut Worker,
+        limit: Duration,
+    ) -> Result<Value, EvaluationError> {
+        worker.shared(&self.modules, &format!("{SHARED}.{name}"), input, data, limit)
+    }
+
     /// Identifies files and overrides together.
     #[must_use]
     pub fn digest(&self) -> &str {

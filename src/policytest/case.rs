@@ -135,6 +135,18 @@ impl Case {
         &self.request
     }
 
+    /// The objects of its context.
+    #[must_use]
+    pub fn objects(&self) -> &[Value] {
+        &self.context.objects
+    }
+
+    /// The kinds of which nothing is known.
+    #[must_use]
+    pub const fn unsynced(&self) -> &BTreeSet<String> {
+        &self.context.unsynced
+    }
+
     /// The snapshot in which a policy sees the case: only this policy, in mode enforce.
     #[must_use]
     pub fn snapshot(&self, set: &PolicySet, policy: &str) -> Option<Snapshot> {

@@ -13,6 +13,7 @@ pub mod index;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod observer;
 pub mod overview;
 pub mod page;
 pub mod policyreport;

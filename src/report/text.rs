@@ -14,7 +14,7 @@ pub struct Style {
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Ink {
+pub(crate) enum Ink {
     Bold,
     Red,
     Green,
@@ -24,7 +24,7 @@ pub(super) enum Ink {
 }
 
 impl Style {
-    pub(super) fn paint(self, ink: Ink, text: &str) -> String {
+    pub(crate) fn paint(self, ink: Ink, text: &str) -> String {
         let code = match ink {
             Ink::Bold => "1",
             Ink::Red => "1;31",

@@ -8,11 +8,12 @@ use crate::admission::request::{Operation, Request};
 use crate::decision::{Cap, Finding};
 use crate::engine::compile::{EngineKind, Entry};
 use crate::engine::evaluate::Worker;
-use crate::engine::value::Value;
+use crate::engine::value::{self, Value};
 use crate::engine::violation::{self, Violation};
 use crate::policy::mode::Action;
 use crate::policy::store::Policy;
 use serde_json::Value as Json;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 impl Run<'_> {
@@ -178,6 +179,26 @@ pub fn inputs<'s>(request: &Request, snapshot: &'s Snapshot) -> Vec<(&'s Policy,
         policies.into_iter().map(|c| (c.policy, input(c.policy, &prepared, &now, scope))).collect::<Vec<_>>()
     };
     targets(snapshot, scope, request).into_iter().flat_map(of_target).collect()
+}
+
+/// The ids of the policies that judge a request or its parts here: what they found nothing on is in order.
+#[must_use]
+pub fn judges<'s>(request: &Request, snapshot: &'s Snapshot) -> BTreeSet<&'s str> {
+    let targets = targets(snapshot, snapshot.scope(request), request);
+    let chosen = targets.iter().flat_map(|(_, chosen)| chosen).filter(|c| c.effective != Action::Off);
+    chosen.map(|c| c.policy.id()).collect()
+}
+
+/// The engines that the Pods of the object run, as far as policies rest a denial on it; by title, sorted.
+#[must_use]
+pub fn engines(request: &Request, snapshot: &Snapshot, worker: &mut Worker) -> Vec<String> {
+    let input = value::object([("request", value::from_map(request.body()))]);
+    let limit = Duration::from_secs(5);
+    let found = snapshot.policies.subject_value("engines", &input, snapshot.data(), worker, limit);
+    let found = found.ok().and_then(|found| value::to_json(&found)).unwrap_or_default();
+    let sure = found.as_array().into_iter().flatten().filter(|entry| entry["sure"] == Json::Bool(true));
+    let titles = sure.filter_map(|entry| entry["title"].as_str().or_else(|| entry["engine"].as_str()));
+    titles.map(str::to_owned).collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 fn is_empty(value: &Value) -> bool {

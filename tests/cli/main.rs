@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod browser;
 mod catalogue;
 mod check_embedded;
 mod check_errors;
@@ -16,6 +17,8 @@ mod check_snapshot;
 mod check_stored;
 mod check_text;
 mod check_versions;
+mod checklist;
+mod checklist_page;
 mod field;
 mod formats;
 mod pipelines;

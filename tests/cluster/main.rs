@@ -13,6 +13,7 @@ mod audit_scale;
 mod availability;
 mod cases;
 mod catalogue;
+mod checklist;
 mod continuous;
 mod controlplane;
 mod coverage;

@@ -8,3 +8,5 @@ mod exemption;
 mod generated;
 mod opa;
 mod oracle;
+mod stored;
+mod verdicts;
