@@ -5,6 +5,7 @@
 //! namespace, and what is found is kept in a file ([`spool`]) until it is reported. What could not be listed is named; the
 //! audit is then incomplete and says so.
 
+pub mod exemptions;
 pub mod judge;
 mod plan;
 pub mod selector;

@@ -27,6 +27,24 @@ impl Plan {
     /// # Errors
     /// When the API server cannot be reached or does not know who asks.
     pub(super) async fn new(client: &Client, policies: &PolicySet, budget: &Budget) -> Result<Self, kube::Error> {
+        let facts = policies.needed_context().keys().map(String::as_str);
+        Self::with(client, policies, facts.chain(["namespaces"]), budget).await
+    }
+
+    /// Only the kinds that are judged, and the Namespaces.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) async fn judged(client: &Client, policies: &PolicySet, budget: &Budget) -> Result<Self, kube::Error> {
+        Self::with(client, policies, ["namespaces"], budget).await
+    }
+
+    async fn with(
+        client: &Client,
+        policies: &PolicySet,
+        facts: impl IntoIterator<Item = &str>,
+        budget: &Budget,
+    ) -> Result<Self, kube::Error> {
         budget.call().await;
         crate::kubeapi::within(super::stream::REQUEST, client.apiserver_version()).await?;
         let mut plan = Self { cluster: vec![], namespaced: vec![], volumes: None, missing: vec![], not_served: vec![] };
@@ -47,7 +65,7 @@ impl Plan {
                 wanted.insert(name, (true, false, Some(version)));
             }
         }
-        for kind in policies.needed_context().keys().map(String::as_str).chain(["namespaces"]) {
+        for kind in facts {
             wanted.entry(kind.to_owned()).or_insert((false, false, None)).1 = true;
         }
         for (resource, (judged, fact, version)) in wanted {

@@ -4,6 +4,7 @@ pub mod baseline;
 pub mod catalogue;
 pub mod coverage;
 mod diff;
+pub mod exemptions;
 pub mod fingerprint;
 pub mod github;
 pub mod html;
