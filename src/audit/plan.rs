@@ -59,10 +59,31 @@ impl Plan {
     /// # Errors
     /// When the API server cannot be reached or does not know who asks.
     pub(super) async fn new(client: &Client, policies: &PolicySet, budget: &Budget) -> Result<Self, kube::Error> {
+        Self::with(client, wanted(policies), budget).await
+    }
+
+    /// Only the kinds that are judged, and the Namespaces.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) async fn judged(client: &Client, policies: &PolicySet, budget: &Budget) -> Result<Self, kube::Error> {
+        let mut wanted = wanted(policies);
+        wanted.retain(|resource, (judged, fact, _)| {
+            *fact = resource == "namespaces";
+            *judged || *fact
+        });
+        Self::with(client, wanted, budget).await
+    }
+
+    async fn with(
+        client: &Client,
+        wanted: BTreeMap<String, (bool, bool, Option<String>)>,
+        budget: &Budget,
+    ) -> Result<Self, kube::Error> {
         budget.call().await;
         crate::kubeapi::within(super::stream::REQUEST, client.apiserver_version()).await?;
         let mut plan = Self { cluster: vec![], namespaced: vec![], volumes: None, missing: vec![], not_served: vec![] };
-        for (resource, (judged, fact, version)) in wanted(policies) {
+        for (resource, (judged, fact, version)) in wanted {
             match Self::endpoint(client, &resource, budget).await {
                 Ok(endpoint) => plan.add(resource, endpoint, judged, fact, version),
                 Err(ResolveError::Absent { .. }) => plan.not_served.push(resource),

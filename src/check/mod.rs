@@ -7,6 +7,7 @@
 
 pub mod defaults;
 pub mod document;
+pub mod exemptions;
 pub mod fix;
 pub mod input;
 pub mod json;

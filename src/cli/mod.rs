@@ -5,6 +5,7 @@ mod check;
 mod checklist;
 mod cluster;
 mod decisions;
+mod exemptions;
 mod format;
 mod policies;
 mod policy;
@@ -38,6 +39,8 @@ enum Command {
     Decisions(decisions::DecisionsArgs),
     /// Show for every workload which items of the checklist are met, open or exempt, and what to do next
     Checklist(Box<checklist::ChecklistArgs>),
+    /// Tell who is exempt from what until when, in a cluster or in manifests
+    Exemptions(Box<exemptions::ExemptionsArgs>),
     /// Look at policies and at what they make of a cluster
     Policy(policy::PolicyCommand),
     /// Write down what policies ask of a cluster, for check --snapshot
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(&args),
         Command::Decisions(args) => decisions::run(&args),
         Command::Checklist(args) => checklist::run(&args),
+        Command::Exemptions(args) => exemptions::run(&args),
         Command::Policy(command) => policy::run(command),
         Command::Snapshot(args) => snapshot::run(*args),
     };

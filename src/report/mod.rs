@@ -5,6 +5,7 @@ pub mod catalogue;
 pub mod coverage;
 pub mod decisions;
 mod diff;
+pub mod exemptions;
 pub mod fingerprint;
 pub mod fixes;
 pub mod github;

@@ -1,6 +1,6 @@
 //! The formats of `check --format`, from the real binary: valid for what reads them, whatever stands in the manifests.
 
-use crate::rig::{check, check_files};
+use crate::rig::{check, check_files, skipped};
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -77,7 +77,7 @@ fn the_page_filters_in_a_browser() {
         .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
         .output();
     let Ok(output) = output else {
-        eprintln!("*** SKIPPED: the HTML page in a browser. There is no {browser}; name one in SEAWALL_BROWSER. ***");
+        skipped(&format!("the HTML page in a browser: there is no {browser}; name one in SEAWALL_BROWSER"));
         return;
     };
     let page = String::from_utf8_lossy(&output.stdout);
