@@ -174,7 +174,8 @@ impl Judge {
         if self.options.tier.is_some_and(|tier| tier != outcome.scope.tier) {
             return None;
         }
-        Some(self.row(resource, source, outcome))
+        let judged_in = crate::context::scope::deciding_namespace(&request);
+        Some(Judged { judged_in, ..self.row(resource, source, outcome) })
     }
 
     fn row(&mut self, resource: ResourceId, source: Source, outcome: Outcome) -> Judged {
@@ -191,6 +192,7 @@ impl Judge {
         let unknown = |u: crate::decision::Unknown| UnknownRow { policy: u.policy, missing: u.missing };
         Judged {
             resource,
+            judged_in: None,
             violations: outcome.findings.into_iter().map(violation).collect(),
             patches: Vec::new(),
             unknown: outcome.unknown.into_iter().map(unknown).collect(),

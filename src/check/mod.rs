@@ -294,6 +294,7 @@ fn row(manifest: &Manifest, outcome: Outcome, errors: &mut Vec<Failure>) -> Judg
     });
     Judged {
         resource: manifest.id.clone(),
+        judged_in: manifest.namespace().map(str::to_owned),
         violations: violations.collect(),
         patches: [(outcome.patch.applied, true), (outcome.patch.proposed, false)]
             .into_iter()

@@ -6,6 +6,7 @@ mod cluster;
 mod decisions;
 mod policies;
 mod policy;
+mod rollout;
 mod serve;
 mod snapshot;
 mod webhook_config;
@@ -34,6 +35,8 @@ enum Command {
     Audit(Box<audit::AuditArgs>),
     /// Show what would have been denied and patched, by namespace and policy
     Decisions(decisions::DecisionsArgs),
+    /// Go from audit to warn to enforce
+    Rollout(rollout::RolloutCommand),
     /// Look at policies and at what they make of a cluster
     Policy(policy::PolicyCommand),
     /// Write down what policies ask of a cluster, for check --snapshot
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(*args),
         Command::Audit(args) => audit::run(&args),
         Command::Decisions(args) => decisions::run(&args),
+        Command::Rollout(command) => rollout::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Snapshot(args) => snapshot::run(*args),
     };

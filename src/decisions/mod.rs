@@ -19,6 +19,9 @@ pub const MOST_ROWS: usize = 2_000;
 /// How long a row is kept after its last decision.
 pub const KEPT: SignedDuration = SignedDuration::from_hours(31 * 24);
 
+/// The longest break in a record: a replica that counts nothing writes once a day.
+pub const BREAK: SignedDuration = SignedDuration::from_hours(25);
+
 /// Namespace (empty: none) and policy.
 pub type Key = (String, String);
 
@@ -51,7 +54,7 @@ impl Count {
 /// What one replica recorded, or all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// When it began.
+    /// When it began, without a break until now. Rows may be older.
     pub since: Timestamp,
     /// Up to when it is complete.
     pub until: Timestamp,
@@ -72,15 +75,22 @@ impl Record {
     /// All records as one; `None` when there are none.
     #[must_use]
     pub fn add_up(records: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut records: Vec<Self> = records.into_iter().collect();
+        // from the end, so that it shows where the next earlier one leaves a gap
+        records.sort_by_key(|record| std::cmp::Reverse(record.until));
         records.into_iter().reduce(|mut sum, record| {
-            sum.since = sum.since.min(record.since);
-            sum.until = sum.until.max(record.until);
+            sum.since = sum.begun(&record);
             sum.dropped = sum.dropped.saturating_add(record.dropped);
             for (key, count) in record.rows {
                 sum.rows.entry(key).and_modify(|sum| sum.add(&count)).or_insert(count);
             }
             sum
         })
+    }
+
+    /// When recording began, with an earlier record before it.
+    fn begun(&self, earlier: &Self) -> Timestamp {
+        if self.since.duration_since(earlier.until) > BREAK { self.since } else { self.since.min(earlier.since) }
     }
 
     fn count(&mut self, key: Key, one: Count) {
@@ -152,7 +162,7 @@ impl Recorder {
     /// Adds what an earlier process of this replica recorded.
     fn resume(&self, earlier: Record) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.record.since = state.record.since.min(earlier.since);
+        state.record.since = state.record.begun(&earlier);
         state.record.dropped = state.record.dropped.saturating_add(earlier.dropped);
         for (key, count) in earlier.rows {
             state.record.count(key, count);
@@ -209,6 +219,19 @@ mod tests {
         assert_eq!(sum.rows[&key("x")], x);
         assert_eq!(sum.rows[&key("y")].last_denial, None);
         assert_eq!(Record::add_up([]), None);
+    }
+
+    #[test]
+    fn a_day_without_a_record_is_a_break() {
+        let hours = |number: i64| number * 60 * 60;
+        let of = |since: i64, until: i64| Record { until: at(hours(until)), ..Record::new(at(hours(since))) };
+        let sum = |records: &[Record]| Record::add_up(records.to_vec()).unwrap().since;
+        assert_eq!(sum(&[of(100, 200), of(0, 80)]), at(0));
+        assert_eq!(sum(&[of(0, 70), of(100, 200)]), at(hours(100)));
+        assert_eq!(sum(&[of(0, 70), of(100, 200), of(60, 90)]), at(0));
+        let recorder = Recorder::new(at(hours(100)));
+        recorder.resume(of(0, 70));
+        assert_eq!(recorder.take(at(hours(100)), false).unwrap().since, at(hours(100)));
     }
 
     #[test]

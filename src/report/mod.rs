@@ -9,6 +9,7 @@ pub mod fixes;
 pub mod index;
 pub mod json;
 pub mod overview;
+pub mod rollout;
 pub mod snapshot;
 pub mod text;
 pub mod yaml;
@@ -67,6 +68,8 @@ pub struct Report {
 pub struct Judged {
     /// Which object.
     pub resource: ResourceId,
+    /// The namespace whose labels decided; of a PersistentVolume that of its claim.
+    pub judged_in: Option<String>,
     /// Where it begins.
     pub source: Source,
     /// Violations, worst first.

@@ -24,5 +24,6 @@ mod policy_catalogue;
 mod ratchet;
 mod rbac;
 mod registration;
+mod rollout;
 mod snapshot;
 mod storage;
