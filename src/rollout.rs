@@ -76,7 +76,7 @@ impl Window {
         if now.duration_since(record.until) > BREAK {
             return Err(WindowError::Stopped(record.until));
         }
-        if record.dropped > 0 {
+        if record.last_dropped.is_some_and(|last| last >= from) {
             return Err(WindowError::Dropped(record.dropped));
         }
         Ok(Self { from, to: now, recorded_since: record.since })
@@ -333,7 +333,9 @@ mod tests {
         assert_eq!(of(record(), 3, true).unwrap().from, days_ago(3));
         assert!(matches!(of(record(), 11, true), Err(WindowError::Young { .. })));
         assert_eq!(of(Record { until: days_ago(2), ..record() }, 7, false), Err(WindowError::Stopped(days_ago(2))));
-        assert_eq!(of(Record { dropped: 1, ..record() }, 7, false), Err(WindowError::Dropped(1)));
+        let dropped = |days| Record { dropped: 1, last_dropped: Some(days_ago(days)), ..record() };
+        assert_eq!(of(dropped(6), 7, false), Err(WindowError::Dropped(1)));
+        assert!(of(dropped(8), 7, false).is_ok());
     }
 
     #[test]

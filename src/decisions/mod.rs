@@ -60,6 +60,8 @@ pub struct Record {
     pub until: Timestamp,
     /// Decisions that found no room.
     pub dropped: u64,
+    /// The last of those.
+    pub last_dropped: Option<Timestamp>,
     /// The counts.
     pub rows: BTreeMap<Key, Count>,
 }
@@ -69,7 +71,7 @@ impl Record {
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
         let now = whole_second(now);
-        Self { since: now, until: now, dropped: 0, rows: BTreeMap::new() }
+        Self { since: now, until: now, dropped: 0, last_dropped: None, rows: BTreeMap::new() }
     }
 
     /// All records as one; `None` when there are none.
@@ -81,6 +83,7 @@ impl Record {
         records.into_iter().reduce(|mut sum, record| {
             sum.since = sum.begun(&record);
             sum.dropped = sum.dropped.saturating_add(record.dropped);
+            sum.last_dropped = sum.last_dropped.max(record.last_dropped);
             for (key, count) in record.rows {
                 sum.rows.entry(key).and_modify(|sum| sum.add(&count)).or_insert(count);
             }
@@ -100,14 +103,19 @@ impl Record {
             self.rows.insert(key, one);
         } else {
             self.dropped = self.dropped.saturating_add(one.denials.saturating_add(one.patches));
+            self.last_dropped = self.last_dropped.max(Some(one.last));
         }
     }
 
-    /// Forgets rows whose last decision is long ago. Returns whether there were any.
+    /// Forgets rows, and what found no room, whose last decision is long ago. Returns whether there were any.
     fn forget(&mut self, now: Timestamp) -> bool {
         let before = self.rows.len();
         self.rows.retain(|_, count| now.duration_since(count.last) <= KEPT);
-        self.rows.len() != before
+        let dropped = self.last_dropped.take_if(|last| now.duration_since(*last) > KEPT);
+        if dropped.is_some() {
+            self.dropped = 0;
+        }
+        self.rows.len() != before || dropped.is_some()
     }
 }
 
@@ -164,6 +172,7 @@ impl Recorder {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.record.since = state.record.begun(&earlier);
         state.record.dropped = state.record.dropped.saturating_add(earlier.dropped);
+        state.record.last_dropped = state.record.last_dropped.max(earlier.last_dropped);
         for (key, count) in earlier.rows {
             state.record.count(key, count);
         }
@@ -242,6 +251,9 @@ mod tests {
         }
         record.count(key("0"), one(1));
         assert_eq!((record.rows.len(), record.dropped, record.rows[&key("0")].denials), (MOST_ROWS, 3, 2));
+        assert_eq!(record.last_dropped, Some(at(0)));
+        assert!(record.forget(at(2 + KEPT.as_secs())));
+        assert_eq!((record.dropped, record.last_dropped), (0, None));
     }
 
     #[test]
