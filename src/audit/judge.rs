@@ -308,10 +308,11 @@ impl Desk {
             return Verdict::PassedOver;
         }
         let uid = Some(text("/metadata/uid").to_owned()).filter(|uid| !uid.is_empty());
-        self.row(resource, uid, source, outcome)
+        let judged_in = crate::context::scope::deciding_namespace(&request);
+        self.row(Place { resource, uid, judged_in, source }, outcome)
     }
 
-    fn row(&mut self, resource: ResourceId, uid: Option<String>, source: report::Source, outcome: Outcome) -> Verdict {
+    fn row(&mut self, Place { resource, uid, judged_in, source }: Place, outcome: Outcome) -> Verdict {
         let place = match &resource.namespace {
             Some(namespace) => format!("{} {namespace}/{}", resource.kind, resource.name),
             None => format!("{} {}", resource.kind, resource.name),
@@ -327,6 +328,7 @@ impl Desk {
         let row = Judged {
             resource,
             uid,
+            judged_in,
             violations: outcome.findings.into_iter().map(violation).collect(),
             patches: Vec::new(),
             unknown: outcome.unknown.into_iter().map(unknown).collect(),
@@ -334,6 +336,14 @@ impl Desk {
         };
         Verdict::Row { row, whole }
     }
+}
+
+/// Whose verdict it is.
+struct Place {
+    resource: ResourceId,
+    uid: Option<String>,
+    judged_in: Option<String>,
+    source: report::Source,
 }
 
 /// Whether a controller of Kubernetes made the object from a workload that is judged itself.

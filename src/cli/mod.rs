@@ -9,6 +9,7 @@ mod exemptions;
 mod format;
 mod policies;
 mod policy;
+mod rollout;
 mod serve;
 mod snapshot;
 mod webhook_config;
@@ -41,6 +42,8 @@ enum Command {
     Checklist(Box<checklist::ChecklistArgs>),
     /// Tell who is exempt from what until when, in a cluster or in manifests
     Exemptions(Box<exemptions::ExemptionsArgs>),
+    /// Go from audit to warn to enforce
+    Rollout(rollout::RolloutCommand),
     /// Look at policies and at what they make of a cluster
     Policy(policy::PolicyCommand),
     /// Write down what policies ask of a cluster, for check --snapshot
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Decisions(args) => decisions::run(&args),
         Command::Checklist(args) => checklist::run(&args),
         Command::Exemptions(args) => exemptions::run(&args),
+        Command::Rollout(command) => rollout::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Snapshot(args) => snapshot::run(*args),
     };

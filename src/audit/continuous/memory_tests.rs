@@ -35,6 +35,7 @@ fn row(object: &Value, policies: &[&str]) -> Judged {
             name: text("/metadata/name"),
         },
         uid: Some(text("/metadata/uid")),
+        judged_in: None,
         violations: policies.iter().map(finding).collect(),
         patches: vec![],
         unknown: vec![],
