@@ -27,6 +27,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+pub use plan::kinds;
 pub use spool::SpoolError;
 pub use stream::Budget;
 

@@ -9,6 +9,38 @@ use crate::webhookconfig::rules;
 use kube::Client;
 use std::collections::BTreeMap;
 
+/// What is wanted of the kinds, by name: whether they are judged, whether they are facts, and a version that policies match.
+fn wanted(policies: &PolicySet) -> BTreeMap<String, (bool, bool, Option<String>)> {
+    let mut wanted: BTreeMap<String, (bool, bool, Option<String>)> = BTreeMap::new();
+    // a policy that matches `status` is refused when its webhook is made; nothing else fails here
+    let rows = rules::registered(policies.policies().iter().map(|p| &p.metadata)).unwrap_or_default();
+    for row in rows.iter().filter(|row| row.subresource.is_empty()) {
+        let judged = ["CREATE", "UPDATE"].iter().any(|operation| row.validate.contains(*operation));
+        let name = match resources::known(&row.group, &row.resource) {
+            Some(_) => row.resource.clone(),
+            None if (row.group.as_str(), row.resource.as_str()) == ("", "replicationcontrollers") => {
+                row.resource.clone()
+            }
+            None => format!("{}.{}", row.resource, row.group),
+        };
+        if judged {
+            let version = row.version.clone();
+            wanted.insert(name, (true, false, Some(version)));
+        }
+    }
+    for kind in policies.needed_context().keys().map(String::as_str).chain(["namespaces"]) {
+        wanted.entry(kind.to_owned()).or_insert((false, false, None)).1 = true;
+    }
+    wanted
+}
+
+/// The kinds that an audit lists, as policies name them (`statefulsets`, `backups.velero.io`), and whether their objects are
+/// judged; those that are not are facts.
+#[must_use]
+pub fn kinds(policies: &PolicySet) -> BTreeMap<String, bool> {
+    wanted(policies).into_iter().map(|(resource, (judged, ..))| (resource, judged)).collect()
+}
+
 /// The kinds of an audit.
 pub(super) struct Plan {
     /// Kinds without a namespace, listed first. PersistentVolumes are not among them.
@@ -30,27 +62,7 @@ impl Plan {
         budget.call().await;
         crate::kubeapi::within(super::stream::REQUEST, client.apiserver_version()).await?;
         let mut plan = Self { cluster: vec![], namespaced: vec![], volumes: None, missing: vec![], not_served: vec![] };
-        let mut wanted: BTreeMap<String, (bool, bool, Option<String>)> = BTreeMap::new();
-        // a policy that matches `status` is refused when its webhook is made; nothing else fails here
-        let rows = rules::registered(policies.policies().iter().map(|p| &p.metadata)).unwrap_or_default();
-        for row in rows.iter().filter(|row| row.subresource.is_empty()) {
-            let judged = ["CREATE", "UPDATE"].iter().any(|operation| row.validate.contains(*operation));
-            let name = match resources::known(&row.group, &row.resource) {
-                Some(_) => row.resource.clone(),
-                None if (row.group.as_str(), row.resource.as_str()) == ("", "replicationcontrollers") => {
-                    row.resource.clone()
-                }
-                None => format!("{}.{}", row.resource, row.group),
-            };
-            if judged {
-                let version = row.version.clone();
-                wanted.insert(name, (true, false, Some(version)));
-            }
-        }
-        for kind in policies.needed_context().keys().map(String::as_str).chain(["namespaces"]) {
-            wanted.entry(kind.to_owned()).or_insert((false, false, None)).1 = true;
-        }
-        for (resource, (judged, fact, version)) in wanted {
+        for (resource, (judged, fact, version)) in wanted(policies) {
             match Self::endpoint(client, &resource, budget).await {
                 Ok(endpoint) => plan.add(resource, endpoint, judged, fact, version),
                 Err(ResolveError::Absent { .. }) => plan.not_served.push(resource),

@@ -186,8 +186,8 @@ async fn every_replica_tells_which_bundles_are_in_the_cluster() {
     let client = fake.client();
     let mut keeper =
         Keeper { client: client.clone(), status, validating: Rivalry::default(), mutating: Rivalry::default() };
-    let mut holder = Election::new(client.clone(), "seawall-system", "a");
-    let mut other = Election::new(client, "seawall-system", "b");
+    let mut holder = Election::new(client.clone(), lease::WEBHOOKS, "seawall-system", "a");
+    let mut other = Election::new(client, lease::WEBHOOKS, "seawall-system", "b");
     let round = Bundle::Pem(first.clone());
     assert!(holder.round().await.unwrap());
     keeper.round(&mut other, &wanted, &round).await;

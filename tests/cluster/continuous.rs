@@ -19,7 +19,8 @@ const INTERVAL: &str = "--audit-interval=10s";
 
 fn start(plane: &ControlPlane, name: &str, extra: &[&str]) -> Seawall {
     let config = seawall::default_mode("audit");
-    let extra = [&[INTERVAL, "--audit-requests-per-second=1000"], extra].concat();
+    let interval = if extra.iter().any(|flag| flag.starts_with("--audit-interval")) { &[][..] } else { &[INTERVAL] };
+    let extra = [interval, &["--audit-requests-per-second=1000"], extra].concat();
     let options =
         seawall::Options { config: &config, unregistered: true, extra: &extra, ..seawall::Options::default() };
     Seawall::start(plane, name, &options)
@@ -67,7 +68,7 @@ fn define_reports(plane: &ControlPlane, group: &str, version: &str, kinds: [(&st
     }
 }
 
-fn define_policy_reports(plane: &ControlPlane) {
+pub(crate) fn define_policy_reports(plane: &ControlPlane) {
     let kinds = [("policyreports", "PolicyReport"), ("clusterpolicyreports", "ClusterPolicyReport")];
     define_reports(plane, "wgpolicyk8s.io", "v1alpha2", kinds);
 }
@@ -82,7 +83,7 @@ fn reports(plane: &ControlPlane) -> Vec<Value> {
 }
 
 /// `Kind namespace/name` of the object and the policies of the results.
-fn findings(plane: &ControlPlane) -> BTreeMap<String, BTreeSet<String>> {
+pub(crate) fn findings(plane: &ControlPlane) -> BTreeMap<String, BTreeSet<String>> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let of = |report: &Value| {
         let scope = &report["scope"];
@@ -200,4 +201,168 @@ fn a_filled_cluster_is_judged_once_and_written_once() {
     next.process.signal("TERM");
     let _ = next.process.wait_exit(PATIENCE);
     binaries::announce(&told);
+}
+
+/// The reasons of our Events about an object, oldest first.
+fn events(plane: &ControlPlane, namespace: &str, name: &str) -> Vec<(String, String)> {
+    let (_, list) = plane.api("admin").get(&format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events")).unwrap();
+    let text = |event: &Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
+    let mut ours: Vec<&Value> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["reportingController"] == "seawall.dev/audit" && event["regarding"]["name"] == name)
+        .collect();
+    ours.sort_by_key(|event| text(event, "eventTime"));
+    ours.into_iter().map(|event| (text(event, "reason"), text(event, "note"))).collect()
+}
+
+#[test]
+fn what_changes_is_judged_at_once_and_told_once() {
+    let Some(plane) = own(&Options { controllers: true, ..Options::default() }) else { return };
+    define_policy_reports(&plane);
+    let labels = [("seawall.dev/tier", "tier-1"), ("seawall.dev/mode", "audit")];
+    let shop = plane.namespace("shop", &labels);
+    let own = |object: Value| object.with("/metadata/namespace", shop.as_str());
+    let admin = plane.kubectl_as("admin");
+    let deletes = objects::storage_class("deletes").with("/reclaimPolicy", "Delete");
+    let standing = [
+        objects::csi_driver("ebs.csi.aws.com"),
+        objects::storage_class("standard"),
+        deletes,
+        own(objects::stateful_set("db")),
+    ];
+    admin.apply(&objects::list(&standing), &[]).ok();
+    let api = plane.api("admin");
+    // its claim is counted at it
+    eventually("the controller makes a claim", PATIENCE, || {
+        let path = format!("/api/v1/namespaces/{shop}/persistentvolumeclaims/data-db-0");
+        (api.get(&path).unwrap().0 == 200).then_some(())
+    });
+    // no second pass comes by itself
+    let seawall = start(&plane, "audits", &["--audit-interval=1h", "--audit-events"]);
+    eventually("a pass", PATIENCE, || (passes(&seawall) >= 1.0).then_some(()));
+    let of = |kind_and_name: &str| {
+        let (kind, name) = kind_and_name.split_once(' ').unwrap();
+        findings(&plane).remove(&format!("{kind} {shop}/{name}")).unwrap_or_default()
+    };
+    assert!(of("PersistentVolumeClaim data-db-0").is_empty() && events(&plane, &shop, "db").is_empty());
+
+    // a violation comes
+    let retention = |value: &str| {
+        let spec = json!({"spec": {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": value}}});
+        assert_eq!(api.merge(&set_path(&shop, "db"), &spec).unwrap().0, 200);
+    };
+    let has = |id: &str| of("StatefulSet db").contains(id);
+    let started = Instant::now();
+    retention("Delete");
+    eventually("it is reported", PATIENCE, || has("sts-claim-retention").then_some(()));
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    let told = eventually("an Event", PATIENCE, || events(&plane, &shop, "db").pop());
+    assert_eq!(told.0, "PolicyViolation");
+    assert!(told.1.contains("[sts-claim-retention]"), "{told:?}");
+    // and goes
+    retention("Retain");
+    eventually("it is not reported any more", PATIENCE, || (!has("sts-claim-retention")).then_some(()));
+    eventually("an Event of each", PATIENCE, || (events(&plane, &shop, "db").len() == 2).then_some(()));
+    assert_eq!(events(&plane, &shop, "db")[1].0, "PolicyViolationResolved");
+
+    // an object comes, and its report goes with it
+    admin.apply(&own(objects::claim("by-hand", "deletes")).to_string(), &[]).ok();
+    eventually("the claim is reported", PATIENCE, || {
+        of("PersistentVolumeClaim by-hand").contains("claim-class-retain").then_some(())
+    });
+    admin.run(&["delete", "pvc", "-n", &shop, "by-hand", "--wait=false"], "").ok();
+    eventually("the garbage collector removes the report", PATIENCE, || {
+        of("PersistentVolumeClaim by-hand").is_empty().then_some(())
+    });
+    let counted = ["policy=\"claim-class-retain\""];
+    assert_eq!(seawall.metric("seawall_audit_violations", &counted), 0.0);
+
+    // what a whole namespace hangs on brings the next pass forward
+    let before = passes(&seawall);
+    admin.run(&["label", "--overwrite", "namespace", &shop, "seawall.dev/mode=off"], "").ok();
+    eventually("no reports in mode off", Duration::from_secs(120), || {
+        let left = findings(&plane).into_keys().filter(|name| name.contains(&format!(" {shop}/"))).count();
+        (left == 0).then_some(())
+    });
+    assert_eq!((passes(&seawall), seawall.metric("seawall_audit_events_total", &["sent"])), (before + 1.0, 3.0));
+}
+
+#[test]
+fn one_replica_audits_and_an_api_server_that_was_away_is_no_reason_for_a_wrong_word() {
+    let Some(mut plane) = own(&Options { audit: true, ..Options::default() }) else { return };
+    define_policy_reports(&plane);
+    let namespaces = fill(&plane, 30);
+    let mut replicas = [start(&plane, "one", &[]), start(&plane, "two", &[])];
+    let auditing = |replica: &Seawall| replica.metric("seawall_audit_auditing", &[]) == 1.0 && passes(replica) >= 1.0;
+    let first = eventually("one audits", PATIENCE, || replicas.iter().position(auditing));
+    assert_eq!(replicas[1 - first].metric("seawall_audit_auditing", &[]), 0.0);
+    assert_eq!(judged(&replicas[1 - first]), 0.0);
+    replicas[first].process.kill();
+    let seawall = &replicas[1 - first];
+    eventually("the other takes over", PATIENCE, || auditing(seawall).then_some(()));
+    let wrong = || seawall.metric("seawall_audit_violations", &["policy=\"database-without-volume\""]);
+    assert_eq!(wrong(), 6.0);
+    await_passes(seawall, 1.0);
+    let (before, listed) = (findings(&plane), lists(&plane));
+    assert!(before.len() >= 6, "{before:?}");
+
+    // away for longer than a pass and its patience, and without the history that watches resume from
+    let away = Instant::now();
+    plane.restart_apiserver(|plane| {
+        eventually("the audit says so", PATIENCE, || {
+            (seawall.metric("seawall_audit_auditing", &[]) == 0.0).then_some(())
+        });
+        plane.forget_history();
+    });
+    let away = away.elapsed();
+    eventually("it audits again", PATIENCE, || auditing(seawall).then_some(()));
+    eventually("what it found before is there", PATIENCE, || (wrong() == 6.0).then_some(()));
+    await_passes(seawall, 1.0);
+    assert_eq!(findings(&plane), before);
+    let bad = objects::database_without_volume("late");
+    let path = format!("/apis/apps/v1/namespaces/{}/statefulsets", namespaces[0]);
+    assert_eq!(plane.api("admin").post(&path, &bad).unwrap().0, 201);
+    eventually("changes are seen again", PATIENCE, || (wrong() == 7.0).then_some(()));
+    let since = lists(&plane) - listed;
+    binaries::announce(&format!(
+        "API server away for {:.0} s: StatefulSets were listed {since} times since, in {} passes of this replica\n",
+        away.as_secs_f64(),
+        seawall.metric("seawall_audit_passes_total", &[])
+    ));
+    // one for each pass and one for the facts of policies, and a few for what was refused while it came up
+    assert!(since as f64 <= seawall.metric("seawall_audit_passes_total", &[]) + 8.0, "{since}");
+}
+
+/// How often all StatefulSets were listed.
+fn lists(plane: &ControlPlane) -> usize {
+    let list = |event: &Value| {
+        let object = &event["objectRef"];
+        event["verb"] == "list" && object["resource"] == "statefulsets" && object["namespace"].is_null()
+    };
+    plane.audit_events().iter().filter(|event| list(event)).count()
+}
+
+#[test]
+fn reports_of_the_other_group_and_none_at_all() {
+    let Some(plane) = own(&Options::default()) else { return };
+    define_reports(&plane, "openreports.io", "v1alpha1", [("reports", "Report"), ("clusterreports", "ClusterReport")]);
+    fill(&plane, 5);
+    let count = || {
+        let (_, list) = plane.api("admin").get("/apis/openreports.io/v1alpha1/reports").unwrap();
+        list["items"].as_array().unwrap().len()
+    };
+    let silent = start(&plane, "silent", &["--audit-reports=none"]);
+    await_passes(&silent, 1.0);
+    assert_eq!((count(), writes(&silent)), (0, 0.0));
+    drop(silent);
+    let seawall = start(&plane, "writes", &["--audit-reports=openreports"]);
+    eventually("reports", PATIENCE, || (count() >= 1 && passes(&seawall) >= 1.0).then_some(()));
+    assert_eq!(
+        seawall.metric("seawall_audit_report_writes_total", &["failed"]),
+        0.0,
+        "{}",
+        seawall.process.log_tail(9)
+    );
 }

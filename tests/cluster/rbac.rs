@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use crate::harness::api::Api;
 use crate::harness::controlplane::{ControlPlane, Options};
-use crate::harness::objects;
+use crate::harness::objects::{self, Manifest as _};
 use crate::harness::own;
+use crate::harness::process::eventually;
 use crate::harness::seawall::{self, Seawall};
 
 #[test]
@@ -61,6 +62,87 @@ fn each_right_is_needed_and_together_they_are_enough() {
     }
     assert!(unused.is_empty(), "rights that nothing asked for: {unused:#?}");
     is_minimal(&plane, namespace, account);
+}
+
+/// The same of `deploy/overlays/audit`, beyond what `deploy/base` gives.
+#[test]
+fn each_right_of_the_audit_is_needed_and_together_they_are_enough() {
+    let Some(plane) = own(&Options { audit: true, ..Options::default() }) else { return };
+    let overlay = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/overlays/audit");
+    let overlay = overlay.to_str().unwrap();
+    let kubectl = plane.kubectl_as("admin");
+    kubectl.run(&["apply", "-k", overlay], "").ok().quiet();
+    let rendered = kubectl.run(&["apply", "-k", overlay, "--dry-run=client", "-o", "json"], "").ok().stdout;
+    let rendered: Value = serde_json::from_str(&rendered).unwrap();
+    let items = rendered["items"].as_array().unwrap();
+    let of = |kind: &str, name: &str| {
+        items.iter().find(|item| item["kind"] == *kind && item["metadata"]["name"] == *name).unwrap()
+    };
+    let pod = &of("Deployment", "seawall")["spec"]["template"]["spec"];
+    let tmp = pod["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == "tmp").unwrap();
+    assert_eq!(tmp["emptyDir"], json!({"sizeLimit": "1Gi"}));
+    let args = pod["containers"][0]["args"].as_array().unwrap();
+    assert!(args.contains(&json!("--audit-interval=1h")) && args.contains(&json!("--register")), "{args:?}");
+    crate::continuous::define_policy_reports(&plane);
+
+    let judged = plane.namespace("judged", &[("seawall.dev/mode", "audit"), ("seawall.dev/tier", "tier-1")]);
+    let class = objects::storage_class("deletes").with("/reclaimPolicy", "Delete");
+    kubectl.apply(&class.to_string(), &[]).ok();
+    let bad = objects::stateful_set("db").with("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted", "Delete");
+    let path = format!("/apis/apps/v1/namespaces/{judged}/statefulsets");
+    let api = plane.api("admin");
+    assert_eq!(api.post(&path, &bad).unwrap().0, 201);
+
+    let token = plane.service_account_token("seawall-system", "seawall");
+    let kubeconfig = plane.kubeconfig_for("account", &plane.server(), &token);
+    let config = seawall::default_mode("audit");
+    let extra = ["--audit-interval=10s", "--audit-requests-per-second=1000"];
+    let options = seawall::Options {
+        config: &config,
+        kubeconfig: Some(kubeconfig),
+        extra: &extra,
+        unregistered: true,
+        ..seawall::Options::default()
+    };
+    let mut seawall = Seawall::start(&plane, "audits", &options);
+    let verb = |verb: &str| seawall.metric("seawall_audit_report_writes_total", &[verb]);
+    let patience = std::time::Duration::from_secs(90);
+    let passes = || seawall.metric("seawall_audit_passes_total", &["complete"]);
+    eventually("a pass", patience, || (passes() >= 1.0).then_some(()));
+    // other findings, so another report
+    let probe = json!({"metadata": {"labels": {"seawall.dev/storage-approach": "nonsense"}}});
+    assert_eq!(api.merge(&format!("{path}/db"), &probe).unwrap().0, 200);
+    let class = "/apis/storage.k8s.io/v1/storageclasses/deletes";
+    assert_eq!(api.merge(class, &json!({"allowVolumeExpansion": false})).unwrap().0, 200);
+    eventually("both reports are changed", patience, || (verb("update") >= 2.0).then_some(()));
+    // nothing collects garbage here, so the audit clears up behind the class
+    assert_eq!(api.delete(class).unwrap().0, 200);
+    kubectl.run(&["label", "--overwrite", "namespace", &judged, "seawall.dev/mode=off"], "").ok();
+    eventually("reports are deleted", patience, || {
+        let left = crate::continuous::findings(&plane).into_keys();
+        (left.filter(|name| name.contains("db") || name.contains("deletes")).count() == 0).then_some(())
+    });
+    let incomplete = seawall.metric("seawall_audit_incomplete", &[]);
+    assert_eq!((incomplete, verb("failed")), (0.0, 0.0), "{}", seawall.process.log_tail(20));
+
+    // a watch is in the log when it has ended
+    seawall.process.signal("TERM");
+    assert!(seawall.process.wait_exit(patience).is_some());
+    let calls: Vec<Value> = plane.audit_events();
+    let user = json!("system:serviceaccount:seawall-system:seawall");
+    let calls: Vec<Value> = calls.into_iter().filter(|e| e["user"]["username"] == user).collect();
+    let refused: BTreeSet<String> = calls.iter().filter(|e| e["responseStatus"]["code"] == 403).map(describe).collect();
+    assert!(refused.is_empty(), "not enough rights for: {refused:#?}");
+    for kind in ["ClusterRole", "Role"] {
+        let role = of(kind, "seawall-audit");
+        for right in rights(role) {
+            // kinds of operators are asked for where they are
+            let served = right.group.is_empty() || api.get(&format!("/apis/{}", right.group)).unwrap().0 == 200;
+            let used = calls.iter().any(|call| right.covers(call, role["metadata"]["namespace"].as_str()));
+            // whether a report without a namespace was written hangs on the policies for classes
+            assert!(used || !served, "nothing asked for {} {}", right.verb, right.resource);
+        }
+    }
 }
 
 /// A namespace that no watch has told of is asked for by one GET. New ones are in the cache too soon to rely on, so this is

@@ -98,6 +98,56 @@ fn the_role_for_audits_has_exactly_the_kinds_that_are_listed() {
     assert_eq!(granted, needed);
 }
 
+fn overlay(file: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/overlays/audit").join(file);
+    serde_saphyr::from_multiple(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// `group/resource` of what a role gives a verb on.
+fn granted(role: &Value, verb: &str) -> BTreeSet<String> {
+    let of = |rule: &Value| {
+        let group = rule["apiGroups"][0].as_str().unwrap().to_owned();
+        let resources = rule["resources"].as_array().unwrap().clone();
+        resources.into_iter().map(move |r| format!("{group}/{}", r.as_str().unwrap())).collect::<Vec<_>>()
+    };
+    let rules = role["rules"].as_array().unwrap().iter();
+    rules.filter(|rule| rule["verbs"].as_array().unwrap().contains(&json!(verb))).flat_map(of).collect()
+}
+
+#[test]
+fn with_the_overlay_exactly_what_an_audit_reads_may_be_listed_and_what_it_judges_watched() {
+    let role = |documents: Vec<Value>| documents.into_iter().find(|role| role["kind"] == "ClusterRole").unwrap();
+    let (own, more) = (role(documents("rbac.yaml")), role(overlay("rbac.yaml")));
+    let policies = PolicySet::embedded(&Settings::default()).unwrap();
+    let kinds = seawall::audit::kinds(&policies).into_keys().map(|kind| match kind.split_once('.') {
+        Some((plural, group)) => format!("{group}/{plural}"),
+        None => {
+            // the one workload that no policy may read as context
+            let known = resources::KNOWN.iter().find(|row| row.resource == kind);
+            format!("{}/{kind}", known.map_or("", |row| row.group))
+        }
+    });
+    let kinds: BTreeSet<String> = kinds.collect();
+    let reports: BTreeSet<String> =
+        ["wgpolicyk8s.io/clusterpolicyreports", "wgpolicyk8s.io/policyreports"].map(str::to_owned).into();
+    for verb in ["list", "watch"] {
+        let (own, mut more) = (granted(&own, verb), granted(&more, verb));
+        if verb == "list" {
+            more = &more - &reports;
+        }
+        assert!(own.is_disjoint(&more), "{verb}: {:?}", &own & &more);
+        assert_eq!(&own | &more, kinds, "{verb}");
+    }
+    for verb in ["create", "patch", "delete"] {
+        assert_eq!(granted(&more, verb), reports, "{verb}");
+    }
+    for verb in ["get", "update", "deletecollection"] {
+        assert!(granted(&more, verb).is_empty(), "{verb}");
+    }
+    let listed = overlay("kustomization.yaml")[0]["resources"].clone();
+    assert_eq!(listed, json!(["../../base", "rbac.yaml"]));
+}
+
 #[test]
 fn no_pod_is_killed_while_it_drains() {
     let grace = pod()["terminationGracePeriodSeconds"].as_u64().unwrap();

@@ -23,11 +23,18 @@ const BOOKKEEPING: &[&str] = &["managedFields", "resourceVersion", "generation"]
 /// The hash of an object without its bookkeeping.
 pub(super) fn of_object(object: &Value) -> u64 {
     let mut hasher = DefaultHasher::new();
-    hash(object, 0, &mut hasher);
+    hash(object, Place::Object, &mut hasher);
     hasher.finish()
 }
 
-fn hash(value: &Value, depth: u32, hasher: &mut DefaultHasher) {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Object,
+    Metadata,
+    Below,
+}
+
+fn hash(value: &Value, place: Place, hasher: &mut DefaultHasher) {
     match value {
         Value::Null => 0_u8.hash(hasher),
         Value::Bool(value) => (1_u8, value).hash(hasher),
@@ -35,17 +42,19 @@ fn hash(value: &Value, depth: u32, hasher: &mut DefaultHasher) {
         Value::String(text) => (3_u8, text).hash(hasher),
         Value::Array(items) => {
             (4_u8, items.len()).hash(hasher);
-            items.iter().for_each(|item| hash(item, depth + 1, hasher));
+            items.iter().for_each(|item| hash(item, Place::Below, hasher));
         }
         Value::Object(fields) => {
             5_u8.hash(hasher);
             for (key, value) in fields {
                 // the second: of the conditions of a node
-                if (depth == 1 && BOOKKEEPING.contains(&key.as_str())) || key == "lastHeartbeatTime" {
+                let of_metadata = place == Place::Metadata && BOOKKEEPING.contains(&key.as_str());
+                if of_metadata || key == "lastHeartbeatTime" {
                     continue;
                 }
                 key.hash(hasher);
-                hash(value, depth + 1, hasher);
+                let below = if place == Place::Object && key == "metadata" { Place::Metadata } else { Place::Below };
+                hash(value, below, hasher);
             }
             6_u8.hash(hasher);
         }
