@@ -29,6 +29,8 @@ pub struct Finding {
     pub action: Action,
     /// Action after the mode and every other cap.
     pub effective: Action,
+    /// What the action would be, were the mode enforce and nothing else different.
+    pub in_enforce: Action,
     /// Tier that picked the action.
     pub tier: Tier,
     /// Mode that capped it.
@@ -72,6 +74,12 @@ pub enum Cap {
 }
 
 impl Finding {
+    /// Whether only the mode stands between this violation and a rejection.
+    #[must_use]
+    pub fn would_deny(&self) -> bool {
+        self.in_enforce == Action::Deny && self.effective != Action::Deny
+    }
+
     /// One line for a person: policy, field, what was found, what is wanted, the fix.
     #[must_use]
     pub fn line(&self) -> String {

@@ -13,6 +13,7 @@
 //! | `review` | the pipeline | the above and `config` |
 //! | [`server`], `check`, [`audit`] | front ends | everything but `cli` |
 //! | `report` | one result, several formats | everything but front ends |
+//! | [`decisions`] | what would have been denied or patched, counted and kept | `decision`, `review`, `kubeapi` |
 //! | [`certs`], [`webhookconfig`] | certificates and webhook configurations | `policy`, `config` |
 //! | [`kubeapi`] | the client of the API server | nothing here |
 //! | [`yaml`] | errors of YAML in words | nothing here |
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod config;
 pub mod context;
 pub mod decision;
+pub mod decisions;
 pub mod engine;
 pub mod kubeapi;
 pub mod patch;

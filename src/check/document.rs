@@ -26,21 +26,36 @@ pub fn read(text: &str, budget: Budget) -> Vec<Read> {
 
 /// The text between two document markers.
 #[derive(Debug, PartialEq)]
-struct Chunk<'t> {
-    text: &'t str,
+pub(super) struct Chunk<'t> {
+    pub(super) text: &'t str,
+    /// Byte of its first character.
+    pub(super) start: usize,
     /// Line of its first character.
-    line: usize,
+    pub(super) line: usize,
     /// What is wrong with the marker above.
     marker: Option<DocumentError>,
 }
 
-fn split(text: &str) -> Vec<Chunk<'_>> {
+impl<'t> Chunk<'t> {
+    /// A text without markers.
+    pub(super) fn new(text: &'t str, line: usize) -> Self {
+        Self { text, start: 0, line, marker: None }
+    }
+
+    /// Whether a line of the file is one of the chunk's.
+    pub(super) fn has_line(&self, line: usize) -> bool {
+        (self.line..self.line + self.text.lines().count()).contains(&line)
+    }
+}
+
+/// Splits a text, without a byte order mark, at its document markers.
+pub(super) fn split(text: &str) -> Vec<Chunk<'_>> {
     let mut chunks = Vec::new();
     let (mut start, mut at) = (0, 0);
     let (mut first_line, mut marker) = (1, None);
     for (index, line) in text.split_inclusive('\n').enumerate() {
         if let Some(rest) = line.strip_prefix("---") {
-            chunks.push(Chunk { text: text.get(start..at).unwrap_or_default(), line: first_line, marker });
+            chunks.push(Chunk { text: text.get(start..at).unwrap_or_default(), start, line: first_line, marker });
             let rest = rest.trim();
             marker = (!rest.is_empty() && !rest.starts_with('#')).then(|| {
                 let place = Place { line: index + 1, column: 4 };
@@ -51,7 +66,7 @@ fn split(text: &str) -> Vec<Chunk<'_>> {
         }
         at += line.len();
     }
-    chunks.push(Chunk { text: text.get(start..).unwrap_or_default(), line: first_line, marker });
+    chunks.push(Chunk { text: text.get(start..).unwrap_or_default(), start, line: first_line, marker });
     chunks
 }
 
@@ -79,8 +94,18 @@ fn read_chunk(text: &str, line: usize, budget: Budget, reads: &mut Vec<Read>) {
     }
 }
 
+/// Reads the one document of a chunk. `None`: there is none, more than one, or it cannot be read.
+pub(super) fn read_one(chunk: &Chunk<'_>, budget: Budget) -> Option<Node> {
+    let mut reads = Vec::new();
+    read_chunk(chunk.text, chunk.line, budget, &mut reads);
+    match reads.pop() {
+        Some(Ok(node)) if reads.is_empty() => Some(node),
+        _ => None,
+    }
+}
+
 /// Whether the text was meant as JSON: the first thing in the braces is a key in quotes.
-fn looks_like_json(text: &str) -> bool {
+pub(super) fn looks_like_json(text: &str) -> bool {
     text.trim_start().strip_prefix('{').is_some_and(|rest| rest.trim_start().starts_with(['"', '}']))
 }
 

@@ -2,10 +2,12 @@
 //!
 //! [`input`] finds files, [`document`] splits them, [`yaml`] and [`json`] read them with the place of every field
 //! ([`position`]), [`manifest`] makes objects of them with the API's [`defaults`], [`request`] makes CREATE requests for
-//! `review`, [`rebase`] turns patches of the object into patches of the file. Here is the run over all of it.
+//! `review`, [`rebase`] turns patches of the object into patches of the file, [`fix`] writes
+//! them into it. Here is the run over all of it.
 
 pub mod defaults;
 pub mod document;
+pub mod fix;
 pub mod input;
 pub mod json;
 mod lenient;

@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod checklist;
 mod cluster;
+mod decisions;
 mod format;
 mod policies;
 mod policy;
@@ -35,6 +36,8 @@ enum Command {
     Audit(Box<audit::AuditArgs>),
     /// Show for every workload which items of the checklist are met, open or exempt, and what to do next
     Checklist(Box<checklist::ChecklistArgs>),
+    /// Show what would have been denied and patched, by namespace and policy
+    Decisions(decisions::DecisionsArgs),
     /// Look at policies and at what they make of a cluster
     Policy(policy::PolicyCommand),
     /// Write down what policies ask of a cluster, for check --snapshot
@@ -51,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(*args),
         Command::Audit(args) => audit::run(&args),
         Command::Checklist(args) => checklist::run(&args),
+        Command::Decisions(args) => decisions::run(&args),
         Command::Policy(command) => policy::run(command),
         Command::Snapshot(args) => snapshot::run(*args),
     };

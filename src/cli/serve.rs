@@ -11,6 +11,8 @@ use crate::certs::store::MemoryStore;
 use crate::certs::{self, Certificates, Reports, issue};
 use crate::config::Settings;
 use crate::context::cluster::ClusterContext;
+use crate::decisions::Recorder;
+use crate::decisions::store::Keeper;
 use crate::engine::pool::Pool;
 use crate::kubeapi;
 use crate::policy::bundle::Bundle;
@@ -46,6 +48,9 @@ const BUILD: Duration = Duration::from_secs(120);
 
 /// How long a start waits for the first lists of the cluster before it serves with what is there.
 const FIRST_SYNC: Duration = Duration::from_secs(20);
+
+/// How long the end waits for the last write of decisions.
+const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// Name of the Secret that holds the CA.
 const CA_SECRET: &str = "seawall-ca";
@@ -108,6 +113,9 @@ pub(super) struct ServeArgs {
     /// Longest wait after that for idle connections to be used once more
     #[arg(long, value_name = "SECONDS", default_value_t = 80)]
     linger_seconds: u64,
+    /// How often counts of would-be decisions are written to a ConfigMap, when there are new ones; 0: never
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    decisions_seconds: u64,
     /// text or json
     #[arg(long, value_name = "FORMAT", default_value = "text", env = "SEAWALL_LOG_FORMAT")]
     log_format: LogFormat,
@@ -194,6 +202,8 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         0 => std::thread::available_parallelism().map_or(2, usize::from),
         workers => workers,
     };
+    let recorder =
+        (client.is_some() && args.decisions_seconds > 0).then(|| Arc::new(Recorder::new(jiff::Timestamp::now())));
     let app = Arc::new(App {
         snapshot: ArcSwap::from_pointee(snapshot),
         cluster: cluster.clone(),
@@ -201,6 +211,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         sampler: Pool::new(1).context("no worker threads")?,
         sampling: AtomicBool::new(false),
         metrics: metrics.clone(),
+        decisions: recorder.clone(),
         sampled: AtomicU32::new(0),
     });
 
@@ -212,6 +223,12 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         limits: Limits::default(),
     };
     let namespace = args.namespace.clone().unwrap_or_else(own_namespace);
+    // it ends after the last answer, to write what came with it
+    let last_answer = CancellationToken::new();
+    let keeping = client.clone().zip(recorder).map(|(client, recorder)| {
+        let keeper = Keeper::new(client, &namespace, &identity(&args, &namespace).pod, recorder);
+        tokio::spawn(keeper.run(Duration::from_secs(args.decisions_seconds), last_answer.clone()))
+    });
     let certificates = certificates(&args, client.clone(), &namespace, config.admission, &metrics, &readiness).await?;
     let server = Server::bind(config, certificates.resolver()).await?;
     let (admission, admin) = (server.admission_address(), server.admin_address());
@@ -263,6 +280,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
     let ended = server
         .run(handlers::admission(app), router::admin(readiness.clone(), metrics.clone()), shutdown, readiness, metrics)
         .await;
+    last_answer.cancel();
+    if let Some(keeping) = keeping {
+        let _ = tokio::time::timeout(LAST_WRITE, keeping).await;
+    }
     for keeper in keeper.into_iter().chain(auditing) {
         register::Registered::release(keeper).await;
     }

@@ -50,6 +50,16 @@ pub fn raised(request: &Request) -> Option<Tier> {
     raised.filter(|_| !is_namespace && request.operation != Operation::Connect)
 }
 
+/// The namespace whose labels decide: that of the object, of a Namespace itself. `None`: the defaults decide.
+#[must_use]
+pub fn deciding_namespace(request: &Request) -> Option<String> {
+    match decisive(request) {
+        Decisive::Namespace(name) => Some(name),
+        Decisive::Own => Some(request.object_name().to_owned()),
+        Decisive::Defaults => None,
+    }
+}
+
 /// The namespace whose labels decide, where it is one that may not be in the cache.
 #[must_use]
 pub fn namespace_of(request: &Request) -> Option<String> {

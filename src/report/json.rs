@@ -2,6 +2,7 @@
 
 use super::baseline::Comparison;
 use super::coverage::Coverage;
+use super::fixes::Fixes;
 use super::{Failure, Judged, PatchRow, ResourceId, Results, Source, Summary, UnknownRow, Violation};
 use crate::admission::pointer;
 use crate::decision::Cap;
@@ -26,6 +27,9 @@ struct Document<'r> {
     /// What changed since another audit.
     #[serde(skip_serializing_if = "Option::is_none")]
     comparison: Option<&'r Comparison>,
+    /// What was written into files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fixes: Option<&'r Fixes>,
 }
 
 #[derive(Serialize)]
@@ -77,7 +81,15 @@ struct Unknown<'r> {
 /// # Errors
 /// When it cannot be written.
 pub fn write(report: &dyn Results, out: &mut dyn Write) -> io::Result<()> {
-    document(report, None, None, out)
+    document(report, None, None, None, out)
+}
+
+/// Writes the report of a run that wrote files.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_fixed(report: &dyn Results, fixes: &Fixes, out: &mut dyn Write) -> io::Result<()> {
+    document(report, None, None, Some(fixes), out)
 }
 
 /// Writes an audit.
@@ -90,13 +102,14 @@ pub fn write_audit(
     comparison: Option<&Comparison>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    document(report, Some(coverage), comparison, out)
+    document(report, Some(coverage), comparison, None, out)
 }
 
 fn document(
     report: &dyn Results,
     coverage: Option<&Coverage>,
     comparison: Option<&Comparison>,
+    fixes: Option<&Fixes>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let document = Document {
@@ -108,6 +121,7 @@ fn document(
         summary: report.summary(),
         coverage,
         comparison,
+        fixes,
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
     out.write_all(b"\n")

@@ -3,8 +3,10 @@
 pub mod baseline;
 pub mod catalogue;
 pub mod coverage;
+pub mod decisions;
 mod diff;
 pub mod fingerprint;
+pub mod fixes;
 pub mod github;
 pub mod html;
 pub mod index;

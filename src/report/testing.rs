@@ -22,6 +22,7 @@ pub(super) fn finding(policy: &str) -> Finding {
         severity: Severity::Critical,
         action: Action::Deny,
         effective: Action::Deny,
+        in_enforce: Action::Deny,
         tier: Tier::Tier1,
         mode: Mode::Enforce,
         path: vec![Step::Key("spec".to_owned()), Step::Key("reclaimPolicy".to_owned())],
@@ -38,12 +39,19 @@ pub(super) fn finding(policy: &str) -> Finding {
 }
 
 pub(super) fn warning(policy: &str) -> Finding {
-    Finding { action: Action::Warn, effective: Action::Warn, severity: Severity::Low, ..finding(policy) }
+    Finding {
+        action: Action::Warn,
+        effective: Action::Warn,
+        in_enforce: Action::Warn,
+        severity: Severity::Low,
+        ..finding(policy)
+    }
 }
 
 pub(super) fn exempt(policy: &str) -> Finding {
     Finding {
         effective: Action::Audit,
+        in_enforce: Action::Audit,
         capped_by: Some(Cap::Exemption),
         note: Some("exempt until 2026-12-31 by sre: moving".to_owned()),
         ..finding(policy)

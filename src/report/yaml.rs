@@ -5,66 +5,141 @@
 
 use serde_json::{Map, Value};
 
+/// How far lines are indented, in spaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Indent {
+    /// A mapping under its key.
+    pub mapping: usize,
+    /// The dashes of a list under its key.
+    pub list: usize,
+}
+
+impl Default for Indent {
+    fn default() -> Self {
+        Self { mapping: 2, list: 0 }
+    }
+}
+
 /// The YAML of a value, with a line break at the end.
 #[must_use]
 pub fn to_yaml(value: &Value) -> String {
-    let mut out = String::new();
+    to_yaml_with(value, Indent::default())
+}
+
+/// The YAML of a value in the indentation of a file.
+#[must_use]
+pub fn to_yaml_with(value: &Value, indent: Indent) -> String {
+    let mut out = Writer { indent, out: String::new() };
     match value {
-        Value::Object(map) if !map.is_empty() => mapping(map, 0, &mut out),
-        Value::Array(items) if !items.is_empty() => list(items, 0, &mut out),
+        Value::Object(map) if !map.is_empty() => out.mapping(map, 0),
+        Value::Array(items) if !items.is_empty() => out.list(items, 0),
         scalar => {
-            inline(scalar, &mut out);
-            out.push('\n');
+            inline(scalar, &mut out.out);
+            out.out.push('\n');
         }
     }
+    out.out
+}
+
+/// The YAML of a value on one line, with brackets, as it can stand inside other brackets.
+#[must_use]
+pub fn to_flow(value: &Value) -> String {
+    let mut out = String::new();
+    flow(value, &mut out);
     out
 }
 
-fn mapping(map: &Map<String, Value>, indent: usize, out: &mut String) {
-    for (index, (key, value)) in map.iter().enumerate() {
+fn flow(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            out.push('{');
+            for (index, (key, value)) in map.iter().enumerate() {
+                out.push_str(if index > 0 { ", " } else { "" });
+                flow_text(key, out);
+                out.push_str(": ");
+                flow(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                out.push_str(if index > 0 { ", " } else { "" });
+                flow(item, out);
+            }
+            out.push(']');
+        }
+        Value::String(string) => flow_text(string, out),
+        other => out.push_str(&other.to_string()),
+    }
+}
+
+/// Inside brackets fewer characters mean themselves.
+fn flow_text(string: &str, out: &mut String) {
+    let simple = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+    if is_plain(string) && string.chars().all(simple) {
+        out.push_str(string);
+    } else {
+        out.push_str(&quoted(string));
+    }
+}
+
+/// Writes in block style.
+struct Writer {
+    indent: Indent,
+    out: String,
+}
+
+impl Writer {
+    fn start_line(&mut self, index: usize, indent: usize) {
         // the first key of a list's element stands behind its dash
-        if index > 0 || out.is_empty() || out.ends_with('\n') {
-            out.push_str(&" ".repeat(indent));
+        if index > 0 || self.out.is_empty() || self.out.ends_with('\n') {
+            self.out.push_str(&" ".repeat(indent));
         }
-        text(key, out);
-        out.push(':');
-        match value {
-            Value::Object(map) if !map.is_empty() => {
-                out.push('\n');
-                mapping(map, indent + 2, out);
+    }
+
+    fn mapping(&mut self, map: &Map<String, Value>, indent: usize) {
+        for (index, (key, value)) in map.iter().enumerate() {
+            self.start_line(index, indent);
+            text(key, &mut self.out);
+            self.out.push(':');
+            match value {
+                Value::Object(map) if !map.is_empty() => {
+                    self.out.push('\n');
+                    self.mapping(map, indent + self.indent.mapping);
+                }
+                Value::Array(items) if !items.is_empty() => {
+                    self.out.push('\n');
+                    self.list(items, indent + self.indent.list);
+                }
+                Value::String(lines) if is_block(lines) => block(lines, indent + self.indent.mapping, &mut self.out),
+                scalar => {
+                    self.out.push(' ');
+                    inline(scalar, &mut self.out);
+                    self.out.push('\n');
+                }
             }
-            Value::Array(items) if !items.is_empty() => {
-                out.push('\n');
-                list(items, indent, out);
-            }
-            Value::String(lines) if is_block(lines) => block(lines, indent + 2, out),
-            scalar => {
-                out.push(' ');
-                inline(scalar, out);
-                out.push('\n');
+        }
+    }
+
+    fn list(&mut self, items: &[Value], indent: usize) {
+        for (index, item) in items.iter().enumerate() {
+            self.start_line(index, indent);
+            self.out.push_str("- ");
+            match item {
+                Value::Object(map) if !map.is_empty() => self.mapping(map, indent + 2),
+                Value::Array(items) if !items.is_empty() => self.list(items, indent + 2),
+                scalar => {
+                    inline(scalar, &mut self.out);
+                    self.out.push('\n');
+                }
             }
         }
     }
 }
 
-fn list(items: &[Value], indent: usize, out: &mut String) {
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 || out.is_empty() || out.ends_with('\n') {
-            out.push_str(&" ".repeat(indent));
-        }
-        out.push_str("- ");
-        match item {
-            Value::Object(map) if !map.is_empty() => mapping(map, indent + 2, out),
-            Value::Array(items) if !items.is_empty() => list(items, indent + 2, out),
-            scalar => {
-                inline(scalar, out);
-                out.push('\n');
-            }
-        }
-    }
-}
-
-fn inline(value: &Value, out: &mut String) {
+/// A scalar, or an empty collection, in block style.
+pub(crate) fn inline(value: &Value, out: &mut String) {
     match value {
         Value::String(string) => text(string, out),
         other => out.push_str(&other.to_string()),
@@ -80,7 +155,7 @@ fn text(string: &str, out: &mut String) {
 }
 
 /// JSON's quotes are YAML's double quotes, once what only YAML takes as a line break or refuses is escaped.
-fn quoted(string: &str) -> String {
+pub(crate) fn quoted(string: &str) -> String {
     let mut out = String::new();
     for c in Value::from(string).to_string().chars() {
         let code = u32::from(c);

@@ -77,12 +77,16 @@ impl Exemptions {
         for finding in &mut outcome.findings {
             if let Some(note) = spared(&finding.policy) {
                 finding.effective = finding.effective.at_most(Action::Audit);
+                finding.in_enforce = finding.in_enforce.at_most(Action::Audit);
                 finding.capped_by = Some(Cap::Exemption);
                 finding.note = Some(note);
                 continue;
             }
             if let Some((_, why)) = self.invalid.as_ref().filter(|(ids, _)| ids.contains(&finding.policy)) {
                 finding.note = Some(format!("the exemption on the object does not count: {why}"));
+            }
+            if breaks_glass {
+                finding.in_enforce = finding.in_enforce.at_most(Action::Warn);
             }
             if breaks_glass && finding.effective == Action::Deny {
                 finding.effective = Action::Warn;

@@ -29,7 +29,7 @@ impl Run<'_> {
                     .into_iter()
                     .map(|v| self.finding(v, chosen, &prepared.target, request.subject()))
                     .collect();
-                if request.operation == Operation::Update && of_policy.iter().any(|f| f.effective == Action::Deny) {
+                if request.operation == Operation::Update && of_policy.iter().any(|f| f.in_enforce == Action::Deny) {
                     self.ratchet(&mut of_policy, chosen, &prepared.target, request, &mut before);
                 }
                 findings.append(&mut of_policy);
@@ -70,6 +70,7 @@ impl Run<'_> {
             severity: metadata.severity,
             action: chosen.action,
             effective: chosen.effective,
+            in_enforce: chosen.in_enforce,
             tier: self.scope.tier,
             mode: self.scope.mode,
             path,
@@ -117,8 +118,12 @@ impl Run<'_> {
             };
             if had.iter().any(|h| same(&h)) {
                 finding.ratcheted = true;
-                finding.effective = finding.effective.at_most(Action::Warn);
-                finding.capped_by = Some(Cap::Ratchet);
+                finding.in_enforce = finding.in_enforce.at_most(Action::Warn);
+                // where the mode is weaker, it is the mode that weakens
+                if finding.effective == Action::Deny {
+                    finding.effective = Action::Warn;
+                    finding.capped_by = Some(Cap::Ratchet);
+                }
             }
         }
     }

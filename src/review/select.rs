@@ -36,6 +36,8 @@ pub(super) struct Chosen<'s> {
     pub(super) action: Action,
     /// After mode and caps.
     pub(super) effective: Action,
+    /// After caps, were the mode enforce.
+    pub(super) in_enforce: Action,
     pub(super) capped_by: Option<Cap>,
 }
 
@@ -220,8 +222,9 @@ fn chosen(policy: &Policy, scope: Scope, cap: Option<Cap>) -> Option<Chosen<'_>>
         return None;
     }
     let by_mode = action.at_most(scope.mode.cap());
-    let effective = if cap.is_some() { by_mode.at_most(Action::Audit) } else { by_mode };
-    Some(Chosen { policy, action, effective, capped_by: cap.filter(|_| effective != by_mode) })
+    let by_cap = |action: Action| if cap.is_some() { action.at_most(Action::Audit) } else { action };
+    let (effective, in_enforce) = (by_cap(by_mode), by_cap(action));
+    Some(Chosen { policy, action, effective, in_enforce, capped_by: cap.filter(|_| effective != by_mode) })
 }
 
 /// The input of a policy: the review, with `seawall` added.

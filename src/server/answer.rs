@@ -147,7 +147,7 @@ fn annotate(response: &mut Response, outcome: &Outcome) {
             response.audit_annotations.insert(key, text);
         }
     };
-    let finding = |f: &Finding| json!({"policy": f.policy, "field": field_path(&f.path), "action": f.action, "effective": f.effective, "ratcheted": f.ratcheted});
+    let finding = |f: &Finding| json!({"policy": f.policy, "field": field_path(&f.path), "action": f.action, "effective": f.effective, "wouldDeny": f.would_deny(), "ratcheted": f.ratcheted});
     put("violations", outcome.findings.iter().map(finding).collect());
     put(
         "failures",

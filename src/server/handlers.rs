@@ -8,6 +8,7 @@ use crate::admission::request::{self, Request, RequestError};
 use crate::admission::response::Response as Answer;
 use crate::context::cluster::ClusterContext;
 use crate::context::scope;
+use crate::decisions::Recorder;
 use crate::engine::pool::{Pool, PoolError};
 use crate::patch::plan::DropKind;
 use crate::policy::exemption::Source;
@@ -63,6 +64,8 @@ pub struct App {
     pub sampling: AtomicBool,
     /// Metrics.
     pub metrics: Arc<Metrics>,
+    /// What would have been decided; none without a cluster to keep it in.
+    pub decisions: Option<Arc<Recorder>>,
     /// Counts validated requests, to sample some.
     pub sampled: AtomicU32,
 }
@@ -326,6 +329,15 @@ impl App {
                 Action::Audit | Action::Off => ViolationAction::Audit,
             };
             self.metrics.record_violation(&finding.policy, action);
+            if finding.would_deny() {
+                self.metrics.record_would_deny(&finding.policy);
+            }
+        }
+        for change in &outcome.patch.proposed {
+            self.metrics.record_would_patch(&change.policy);
+        }
+        if let Some(decisions) = &self.decisions {
+            decisions.add(scope::deciding_namespace(request).as_deref(), outcome, jiff::Timestamp::now());
         }
         for used in &outcome.exemptions {
             let source = match used.exemption.source {

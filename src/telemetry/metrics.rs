@@ -79,6 +79,8 @@ pub struct Metrics {
     evaluation: HistogramFamily<PolicyLabels>,
     failures: Family<FailureLabels, Counter>,
     violations: Family<ViolationLabels, Counter>,
+    would_deny: Family<PolicyLabels, Counter>,
+    would_patch: Family<PolicyLabels, Counter>,
     exemptions: Family<ExemptionLabels, Counter>,
     break_glass: Family<PolicyLabels, Counter>,
     patches: Family<PolicyLabels, Counter>,
@@ -121,6 +123,8 @@ impl Metrics {
             evaluation: Family::new_with_constructor(SecondsHistogram),
             failures: Family::default(),
             violations: Family::default(),
+            would_deny: Family::default(),
+            would_patch: Family::default(),
             exemptions: Family::default(),
             break_glass: Family::default(),
             patches: Family::default(),
@@ -155,6 +159,16 @@ impl Metrics {
         );
         registry.register("policy_failures", "Policies that gave no usable result", metrics.failures.clone());
         registry.register("violations", "Violations by the action taken on them", metrics.violations.clone());
+        registry.register(
+            "would_deny",
+            "Violations that only the mode of their namespace kept from being rejected",
+            metrics.would_deny.clone(),
+        );
+        registry.register(
+            "would_patch",
+            "Safe defaults that mode or patch setting kept from being written",
+            metrics.would_patch.clone(),
+        );
         registry.register(
             "exemptions_used",
             "Policies that were not enforced because an exemption spared the object",
@@ -264,6 +278,16 @@ impl Metrics {
     /// A violation, with the action that mode, tier and ratcheting left of it.
     pub fn record_violation(&self, policy: &str, action: ViolationAction) {
         self.violations.get_or_create(&ViolationLabels { policy: policy.to_owned(), action }).inc();
+    }
+
+    /// A violation that would be rejected, were the mode enforce.
+    pub fn record_would_deny(&self, policy: &str) {
+        self.would_deny.get_or_create(&PolicyLabels::new(policy)).inc();
+    }
+
+    /// A safe default that was wanted and not permitted.
+    pub fn record_would_patch(&self, policy: &str) {
+        self.would_patch.get_or_create(&PolicyLabels::new(policy)).inc();
     }
 
     /// An exemption spared an object from a policy.

@@ -1,4 +1,4 @@
-//! An API server made of a map, for tests: get, create, replace with resourceVersion, delete.
+//! An API server made of a map, for tests: get, list ConfigMaps, create, replace and delete with resourceVersion.
 
 use axum::body::Body;
 use axum::http::{Method, Request, Response};
@@ -82,11 +82,22 @@ impl Store {
         if let Some(code) = self.broken {
             return (code, Value::Null);
         }
+        if *method == Method::GET && path.ends_with("/configmaps") {
+            let inside = |key: &str| key.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+            let items: Vec<&Value> = self.objects.iter().filter(|(key, _)| inside(key)).map(|(_, map)| map).collect();
+            return (200, json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {}, "items": items}));
+        }
         if *method == Method::GET {
             return self.objects.get(path).map_or((404, Value::Null), |object| (200, object.clone()));
         }
         self.writes.push(format!("{method} {path}"));
         if *method == Method::DELETE {
+            let wanted: Value = serde_json::from_slice(body).unwrap_or_default();
+            let version = &wanted["preconditions"]["resourceVersion"];
+            let stored = self.objects.get(path).map(|object| &object["metadata"]["resourceVersion"]);
+            if !version.is_null() && stored.is_some_and(|stored| stored != version) {
+                return (409, Value::Null);
+            }
             return self.objects.remove(path).map_or((404, Value::Null), |object| (200, object));
         }
         let mut object: Value = serde_json::from_slice(body).unwrap();

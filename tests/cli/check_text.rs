@@ -330,6 +330,12 @@ fn the_help_tells_all_flags() {
           --policies-only
               The folder of --policies replaces the embedded ones
 
+          --fix
+              Write the safe defaults into the files, comments and layout kept; then judge them again
+
+          --diff
+              With --fix: print what would be written as a unified diff, and write nothing
+
           --format <FORMAT>
               How to print
 

@@ -11,6 +11,7 @@ mod browser;
 mod catalogue;
 mod check_embedded;
 mod check_errors;
+mod check_fix;
 mod check_json;
 mod check_snapshot;
 mod check_stored;

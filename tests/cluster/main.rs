@@ -17,6 +17,7 @@ mod checklist;
 mod continuous;
 mod controlplane;
 mod coverage;
+mod decisions;
 mod facts;
 mod harness;
 mod modes;

@@ -31,8 +31,20 @@ fn each_right_is_needed_and_together_they_are_enough() {
     let token = plane.service_account_token(namespace, account);
     let kubeconfig = plane.kubeconfig_for("account", &plane.server(), &token);
     let config = seawall::default_mode("enforce");
-    let options =
-        seawall::Options { config: &config, kubeconfig: Some(kubeconfig.clone()), ..seawall::Options::default() };
+    // as in a Pod whose container starts again: the same name
+    let extra = ["--pod-name=seawall-0", "--decisions-seconds=1"];
+    let options = seawall::Options {
+        config: &config,
+        kubeconfig: Some(kubeconfig.clone()),
+        extra: &extra,
+        ..seawall::Options::default()
+    };
+    // decisions of a replica that is gone for long, for the first start to remove
+    let long_gone =
+        r#"{"schemaVersion":"1","since":"2020-01-01T00:00:00Z","until":"2020-01-02T00:00:00Z","dropped":0,"rows":[]}"#;
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"decisions.json": long_gone}, "metadata":
+        {"name": "seawall-decisions-long-gone", "namespace": namespace, "labels": {"seawall.dev/record": "decisions"}}});
+    kubectl.apply(&map.to_string(), &[]).ok().quiet();
     // the first start makes what the second finds
     for name in ["first", "second"] {
         let mut seawall = Seawall::start(&plane, name, &options).in_force(&plane);

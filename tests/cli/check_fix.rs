@@ -1,0 +1,219 @@
+//! `check --fix` on files as people write them, in a folder of its own.
+
+use crate::rig::{Run, binary, fixtures};
+use std::fs;
+use std::path::Path;
+
+fn run(folder: &Path, args: &[&str], stdin: &str) -> Run {
+    let policies = fixtures().join("policies");
+    let output = binary()
+        .current_dir(folder)
+        .args(["check", "--policies", policies.to_str().unwrap(), "--policies-only", "--fix", "--tier", "tier-0"])
+        .args(args)
+        .write_stdin(stdin)
+        .output()
+        .unwrap();
+    Run {
+        code: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+fn read(folder: &tempfile::TempDir, name: &str) -> String {
+    fs::read_to_string(folder.path().join(name)).unwrap()
+}
+
+const CLASS: &str = "\
+# classes of the shop
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: \"fast\"} # the default
+provisioner: ebs.csi.aws.com
+parameters:
+    type: 'gp3'   # cheap
+--- # the second
+kind: StorageClass
+apiVersion: storage.k8s.io/v1
+metadata:
+  name: slow
+reclaimPolicy: Delete  # as it comes
+provisioner: \"ebs.csi.aws.com\"
+
+# the end
+";
+
+#[test]
+fn safe_defaults_are_written_and_the_rest_stays() {
+    let folder = folder(&[("class.yaml", CLASS)]);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(folder.path().join("class.yaml"), fs::Permissions::from_mode(0o640)).unwrap();
+    }
+    let first = run(folder.path(), &["class.yaml", "--diff"], "");
+    assert_eq!(read(&folder, "class.yaml"), CLASS, "--diff writes nothing");
+    assert_eq!(first.code, 1, "there is something to write: {}", first.stderr);
+    insta::assert_snapshot!(first.stdout, @r#"
+    --- a/class.yaml
+    +++ b/class.yaml
+    @@ -5,12 +5,13 @@
+     provisioner: ebs.csi.aws.com
+     parameters:
+         type: 'gp3'   # cheap
+    +reclaimPolicy: Retain
+     --- # the second
+     kind: StorageClass
+     apiVersion: storage.k8s.io/v1
+     metadata:
+       name: slow
+    -reclaimPolicy: Delete  # as it comes
+    +reclaimPolicy: Retain  # as it comes
+     provisioner: "ebs.csi.aws.com"
+     
+     # the end
+    "#);
+
+    let second = run(folder.path(), &["class.yaml"], "");
+    let wanted = CLASS
+        .replace("cheap\n", "cheap\nreclaimPolicy: Retain\n")
+        .replace("reclaimPolicy: Delete  #", "reclaimPolicy: Retain  #");
+    assert_eq!(read(&folder, "class.yaml"), wanted);
+    assert_eq!((second.code, second.stderr.as_str()), (0, "fixed: class.yaml: 2 objects\n"));
+    assert!(second.stdout.ends_with("2 objects: 0 denials, 0 warnings, 0 audited; 0 patched, 0 unknown, 0 errors\n"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(folder.path().join("class.yaml")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640, "permissions are kept");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+
+    let third = run(folder.path(), &["class.yaml"], "");
+    assert_eq!((third.code, third.stderr.as_str()), (0, ""), "a second time there is nothing to do");
+    assert_eq!(read(&folder, "class.yaml"), wanted);
+}
+
+#[test]
+fn the_diff_is_one_that_git_takes() {
+    let folder = folder(&[("class.yaml", &CLASS.replace('\n', "\r\n")), ("b.yaml", CLASS.trim_end())]);
+    let diff = run(folder.path(), &[".", "--diff"], "");
+    let git = |args: &[&str], stdin: &str| {
+        let output =
+            assert_cmd::Command::new("git").current_dir(folder.path()).args(args).write_stdin(stdin).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    git(&["apply", "--whitespace=nowarn", "-"], &diff.stdout);
+    let applied = (read(&folder, "class.yaml"), read(&folder, "b.yaml"));
+    fs::write(folder.path().join("class.yaml"), CLASS.replace('\n', "\r\n")).unwrap();
+    fs::write(folder.path().join("b.yaml"), CLASS.trim_end()).unwrap();
+    assert_eq!(run(folder.path(), &["."], "").code, 0);
+    assert_eq!(applied, (read(&folder, "class.yaml"), read(&folder, "b.yaml")));
+    assert!(applied.0.contains("\r\nreclaimPolicy: Retain\r\n") && !applied.1.ends_with('\n'), "{applied:?}");
+}
+
+#[test]
+fn what_cannot_be_edited_safely_is_named_and_left_alone() {
+    let one = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\nprovisioner: p\n";
+    let anchored = "apiVersion: v1\nkind: List\nitems:\n- &class\n  apiVersion: storage.k8s.io/v1\n  kind: StorageClass\n  metadata: {name: b}\n  provisioner: p\n";
+    let files = [
+        ("anchor.yaml", anchored.to_owned()),
+        ("generated.yaml", format!("# Code generated by hand. DO NOT EDIT.\n{one}")),
+        ("template.yaml", one.replace("name: a", "name: '{{ .Values.name }}'")),
+        ("tab.yaml", one.replace("provisioner: p", "provisioner:\tp")),
+        ("read-only.yaml", one.to_owned()),
+        ("patch.yaml", one.to_owned()),
+        ("kustomization.yaml", "patches: [{path: patch.yaml}]\n".to_owned()),
+    ];
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let folder = folder(&files);
+    let path = folder.path().join("read-only.yaml");
+    let mut permissions = fs::metadata(&path).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&path, permissions).unwrap();
+    let run_ = run(folder.path(), &[".", "-"], one);
+    insta::assert_snapshot!(run_.stderr, @r#"
+    note: ./kustomization.yaml: skipped, it is built into objects: kustomize build . | seawall check -
+    left alone: ./anchor.yaml:4:3: StorageClass b: an anchor, an alias or a merge (`<<`) stands where the change would be; write it out
+    left alone: ./generated.yaml:2:1: StorageClass a: it is generated (its comment says DO NOT EDIT); fix what it is generated from
+    left alone: ./patch.yaml:1:1: StorageClass a: the kustomization.yaml beside it uses it as a patch, so it is a part of an object; fix the base
+    left alone: ./read-only.yaml:1:1: StorageClass a: the file is read-only
+    left alone: ./tab.yaml:1:1: StorageClass a: its white space is unusual (tabs, or text indented too little)
+    left alone: ./template.yaml:1:1: StorageClass {{ .Values.name }}: it is a template (`{{ … }}`); fix the chart, its values or its source
+    left alone: stdin:1:1: StorageClass a: standard input cannot be written; save it to a file, or fix what made it
+    "#);
+    assert_eq!(run_.code, 1, "the exit code tells");
+    for (name, text) in files {
+        assert_eq!(read(&folder, name), text, "{name}");
+    }
+}
+
+#[test]
+fn lists_and_json_are_edited_where_they_are() {
+    let list = "apiVersion: storage.k8s.io/v1\nkind: StorageClassList\nitems:\n  # the one\n  - metadata: {name: a}\n    provisioner: p\n  - metadata: {name: b}\n    reclaimPolicy: Retain\n    provisioner: p\n  - {metadata: {name: c}, provisioner: p}\n";
+    let json = "{\n   \"apiVersion\": \"storage.k8s.io/v1\",\n   \"kind\": \"StorageClass\",\n   \"metadata\": {\"name\": \"d\"},\n   \"provisioner\": \"p\"\n}\n";
+    let folder = folder(&[("list.yaml", list), ("class.json", json)]);
+    let run_ = run(folder.path(), &[".", "--format", "json"], "");
+    assert_eq!(run_.code, 0, "{}{}", run_.stdout, run_.stderr);
+    let report: serde_json::Value = serde_json::from_str(&run_.stdout).unwrap();
+    assert_eq!(
+        report["fixes"],
+        serde_json::json!({"files": [{"file": "./class.json", "objects": 1}, {"file": "./list.yaml", "objects": 2}], "leftAlone": []})
+    );
+    assert_eq!(
+        read(&folder, "list.yaml"),
+        list.replacen("provisioner: p\n", "provisioner: p\n    reclaimPolicy: Retain\n", 1)
+            .replace("provisioner: p}", "provisioner: p, reclaimPolicy: Retain}")
+    );
+    let after: serde_json::Value = serde_json::from_str(&read(&folder, "class.json")).unwrap();
+    assert_eq!(after["reclaimPolicy"], "Retain");
+    assert!(read(&folder, "class.json").starts_with("{\n   \"apiVersion\""), "its own indentation");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_a_link() {
+    let folder = folder(&[("real.txt", CLASS)]);
+    std::os::unix::fs::symlink("real.txt", folder.path().join("class.yaml")).unwrap();
+    assert_eq!(run(folder.path(), &["class.yaml"], "").code, 0);
+    assert!(fs::symlink_metadata(folder.path().join("class.yaml")).unwrap().is_symlink());
+    assert!(read(&folder, "real.txt").contains("reclaimPolicy: Retain"));
+}
+
+/// Manifests of the field, with the embedded policies: all that is permitted is written, and no comment is lost.
+#[test]
+fn manifests_of_the_field_are_fixed_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let workloads = fixtures().join("../field/workloads");
+    let mut before = Vec::new();
+    for entry in
+        fs::read_dir(workloads).unwrap().map(Result::unwrap).filter(|e| e.path().extension().unwrap() == "yaml")
+    {
+        let name = entry.file_name().into_string().unwrap();
+        let text = fs::read_to_string(entry.path()).unwrap();
+        fs::write(folder.path().join(&name), &text).unwrap();
+        before.push((name, text));
+    }
+    let fix = || {
+        let output = binary().current_dir(&folder).args(["check", "--fix", "--tier", "tier-1", "."]).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (stdout, stderr) = fix();
+    assert!(stderr.matches("\nfixed: ").count() > 15 && !stderr.contains("left alone"), "{stderr}");
+    assert!(stdout.contains(" 0 patched,"), "{}", stdout.lines().next_back().unwrap());
+    let is_comment = |line: &&str| line.trim_start().starts_with('#');
+    for (name, text) in &before {
+        let after = read(&folder, name);
+        let comments = |text: &str| text.lines().filter(is_comment).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(comments(&after), comments(text), "{name}");
+    }
+    assert!(!fix().1.contains("fixed: "), "a second time there is nothing to do");
+}
