@@ -17,7 +17,7 @@ pub fn write(card: &Scorecard, about: &About, out: &mut dyn Write) -> io::Result
         "{} of {}, judged {}; {} cells open.\n",
         workloads(card.len()),
         text(&about.of),
-        text(&about.judged_at),
+        about.judged_at,
         card.open()
     )?;
     incomplete(about, out)?;

@@ -44,6 +44,7 @@ pub(super) fn gap(gap: &Gap) -> String {
     match gap {
         Gap::NoPolicy => "no loaded policy covers this item yet".to_owned(),
         Gap::SwitchedOff => "the policies of this item are switched off in this tier".to_owned(),
+        Gap::RequestsOnly => "its policies judge requests that change or delete, which nothing stored shows".to_owned(),
         Gap::NothingJudged { on } => {
             let more = on.len().checked_sub(5).filter(|more| *more > 0);
             let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
