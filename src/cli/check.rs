@@ -92,21 +92,15 @@ pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let CheckArgs { paths, mode, tier, fail_on, snapshot, live, cluster, namespace, policies, fix, diff, format } =
         args;
     let (settings, set) = policies.load()?;
-    let mut options =
-        Options { mode: mode.0, tier, namespace: namespace.clone().unwrap_or_else(|| "default".to_owned()) };
+    let mut options = Options { mode: mode.0, tier, namespace: "default".to_owned() };
     let mut run = Run { settings, set: Arc::new(set), now: jiff::Timestamp::now(), cluster: None, paths, snapshot };
-    let (input, files) = run.read(&mut io::stdin().lock());
-    if live || cluster.given() {
-        run.cluster = Some(block_on(async {
-            let client = cluster.client().await?;
-            if namespace.is_none() {
-                client.default_namespace().clone_into(&mut options.namespace);
-            }
-            let wanted = wanted(&run.set, &input, &options);
-            Ok(read(&client, &wanted, run.now).await?)
-        })?);
-    }
-    let mut report = run.judge(input, files, &options);
+    let mut stdin = io::stdin().lock();
+    let input = Input::read(&run.paths, &mut stdin, Budget::default());
+    let cluster = (live || cluster.given()).then_some(&cluster);
+    let Run { snapshot, set, now, .. } = &run;
+    let context = read_context(snapshot, &mut stdin, cluster, namespace.as_ref(), set, &input, &mut options, *now)?;
+    run.cluster.clone_from(&context.cluster);
+    let mut report = run.judge(input, context.files, &options);
     if !fix {
         print(&report, &run.set, None, format)?;
         return Ok(exit_code(&report, fail_on, false));
@@ -128,6 +122,35 @@ pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     }
     print(&report, &run.set, Some(&plan.summary()), format)?;
     Ok(exit_code(&report, fail_on, unfinished))
+}
+
+/// What is known beside an input: files, and a cluster where one is wanted, whose default namespace then holds unless one is
+/// given.
+#[allow(clippy::too_many_arguments, reason = "the flags of two commands, each a different thing")]
+pub(super) fn read_context(
+    snapshot: &[PathBuf],
+    stdin: &mut dyn io::Read,
+    cluster: Option<&ClusterArgs>,
+    namespace: Option<&String>,
+    set: &PolicySet,
+    input: &Input,
+    options: &mut Options,
+    now: jiff::Timestamp,
+) -> anyhow::Result<Context> {
+    if let Some(namespace) = namespace {
+        options.namespace.clone_from(namespace);
+    }
+    let mut context = Context { files: Input::read(snapshot, stdin, Budget::default()), cluster: None };
+    if let Some(cluster) = cluster {
+        context.cluster = Some(block_on(async {
+            let client = cluster.client().await?;
+            if namespace.is_none() {
+                client.default_namespace().clone_into(&mut options.namespace);
+            }
+            Ok(read(&client, &wanted(set, input, options), now).await?)
+        })?);
+    }
+    Ok(context)
 }
 
 /// What stays the same when the files are judged again.
@@ -155,7 +178,7 @@ impl Run {
 
 /// What is read of a live cluster: the kinds that policies need, and the namespaces where their labels decide. Who may not
 /// read the cluster as a whole reads the namespaces of the input.
-pub(super) fn wanted(set: &PolicySet, input: &Input, options: &Options) -> Wanted {
+fn wanted(set: &PolicySet, input: &Input, options: &Options) -> Wanted {
     let mut kinds: BTreeSet<String> = set.needed_context().keys().cloned().collect();
     if options.mode.is_none() {
         kinds.insert(NAMESPACES.to_owned());

@@ -1,17 +1,16 @@
 //! `seawall checklist`: flags, and putting the parts together.
 
 use super::audit::progress;
-use super::check::{ModeChoice, wanted};
+use super::check::{ModeChoice, read_context};
 use super::cluster::{ClusterArgs, block_on};
 use super::policies::PolicyArgs;
 use crate::audit;
 use crate::check::input::Input;
 use crate::check::yaml::Budget;
-use crate::check::{self, Context, Options};
+use crate::check::{self, Options};
 use crate::checklist::collect::Collector;
 use crate::checklist::{About, Scorecard, html, json, markdown, text};
 use crate::config::Settings;
-use crate::context::read::read;
 use crate::policy::mode::{Mode, Tier};
 use crate::policy::store::PolicySet;
 use crate::report::Results as _;
@@ -156,19 +155,10 @@ fn of_manifests(
     let mut stdin = io::stdin().lock();
     let input = Input::read(&args.paths, &mut stdin, Budget::default());
     let mut options = Options { mode, tier: args.tier, namespace: "default".to_owned() };
-    if let Some(namespace) = args.namespace.first() {
-        options.namespace.clone_from(namespace);
-    }
-    let mut context = Context { files: Input::read(&args.snapshot, &mut stdin, Budget::default()), cluster: None };
-    if args.live || args.cluster.given() {
-        context.cluster = Some(block_on(async {
-            let client = args.cluster.client().await?;
-            if args.namespace.is_empty() {
-                client.default_namespace().clone_into(&mut options.namespace);
-            }
-            Ok(read(&client, &wanted(policies, &input, &options), now).await?)
-        })?);
-    }
+    let live = args.live || args.cluster.given();
+    let live = live.then_some(&args.cluster);
+    let context =
+        read_context(&args.snapshot, &mut stdin, live, args.namespace.first(), policies, &input, &mut options, now)?;
     let mut collector = Collector::new(policies.clone())?;
     let report = check::observed(input, context, policies, settings, &options, now, &mut collector)
         .context("the temporary file for the results cannot be used")?;

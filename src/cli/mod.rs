@@ -34,10 +34,10 @@ enum Command {
     Check(Box<check::CheckArgs>),
     /// Judge everything that a cluster has, without changing anything
     Audit(Box<audit::AuditArgs>),
-    /// Show for every workload which items of the checklist are met, open or exempt, and what to do next
-    Checklist(Box<checklist::ChecklistArgs>),
     /// Show what would have been denied and patched, by namespace and policy
     Decisions(decisions::DecisionsArgs),
+    /// Show for every workload which items of the checklist are met, open or exempt, and what to do next
+    Checklist(Box<checklist::ChecklistArgs>),
     /// Look at policies and at what they make of a cluster
     Policy(policy::PolicyCommand),
     /// Write down what policies ask of a cluster, for check --snapshot
@@ -53,8 +53,8 @@ pub fn main() -> ExitCode {
         Command::WebhookConfig(args) => webhook_config::run(*args),
         Command::Check(args) => check::run(*args),
         Command::Audit(args) => audit::run(&args),
-        Command::Checklist(args) => checklist::run(&args),
         Command::Decisions(args) => decisions::run(&args),
+        Command::Checklist(args) => checklist::run(&args),
         Command::Policy(command) => policy::run(command),
         Command::Snapshot(args) => snapshot::run(*args),
     };
