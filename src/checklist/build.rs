@@ -3,6 +3,7 @@
 use super::collect::{Classes, Part, Parts};
 use super::links::is_of_template;
 use super::{Cell, Found, Gap, Row, State};
+use crate::admission::request::Operation;
 use crate::decision::{Cap, Finding, field_path};
 use crate::policy::metadata::{CHECKLIST, Metadata};
 use crate::policy::mode::{Action, Tier};
@@ -152,12 +153,14 @@ fn nobody(policies: &[&Metadata], tier: Tier) -> Gap {
     if policies.is_empty() {
         return Gap::NoPolicy;
     }
-    let on: BTreeSet<&String> = policies
-        .iter()
-        .filter(|policy| policy.actions.get(tier) != Action::Off)
-        .flat_map(|policy| policy.rules.iter().flat_map(|rule| &rule.resources))
-        .collect();
-    if on.is_empty() { Gap::SwitchedOff } else { Gap::NothingJudged { on: on.into_iter().cloned().collect() } }
+    let active: Vec<&&Metadata> = policies.iter().filter(|policy| policy.actions.get(tier) != Action::Off).collect();
+    if active.is_empty() {
+        return Gap::SwitchedOff;
+    }
+    // a manifest and a stored object are judged as if they were made
+    let rules = active.iter().flat_map(|policy| &policy.rules).filter(|r| r.operations.contains(&Operation::Create));
+    let on: BTreeSet<&String> = rules.flat_map(|rule| &rule.resources).collect();
+    if on.is_empty() { Gap::RequestsOnly } else { Gap::NothingJudged { on: on.into_iter().cloned().collect() } }
 }
 
 /// Adds a violation; the claims of a set that all have the same one count as one.

@@ -1,10 +1,11 @@
 //! The scorecard as one page that needs nothing else: no network, no files, also no script (which only filters). Its
 //! Content-Security-Policy permits exactly its own style and script, so that nothing that came from a cluster could run.
 
-use super::words::{clean, gap, name, object, place, title, wanted, workloads};
+use super::words::{gap, name, object, place, title, wanted, workloads};
 use super::{About, Cell, Found, Gap, ITEMS, Row, Scorecard, State};
 use crate::policy::metadata::CHECKLIST;
 use crate::policy::mode::{Action, Tier};
+use crate::report::html::escaped as text;
 use base64::Engine as _;
 use std::io::{self, Write};
 
@@ -362,34 +363,9 @@ fn workload(number: usize, row: &Row, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "</tbody></table></div>\n</section>")
 }
 
-/// Text as text, in elements and in quoted attributes.
-fn text(text: &str) -> String {
-    let mut escaped = String::new();
-    for c in clean(text).chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(c),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_is_never_markup() {
-        let hostile = "</td><script>alert('1')</script>\" onload=\"x\u{0}&amp;";
-        assert_eq!(
-            text(hostile),
-            "&lt;/td&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot; onload=&quot;x\u{fffd}&amp;amp;"
-        );
-    }
 
     #[test]
     fn the_page_permits_its_own_script_and_nothing_else() {

@@ -1,8 +1,9 @@
 //! The scorecard as Markdown (GitHub's tables), for a wiki or a pull request.
 
-use super::words::{clean, gap, name, object, place, title, wanted, workloads};
+use super::words::{gap, name, object, place, title, wanted, workloads};
 use super::{About, Cell, Found, ITEMS, Row, Scorecard, State};
 use crate::policy::metadata::CHECKLIST;
+use crate::report::markdown::escaped as text;
 use std::io::{self, Write};
 
 /// Writes the scorecard.
@@ -16,7 +17,7 @@ pub fn write(card: &Scorecard, about: &About, out: &mut dyn Write) -> io::Result
         "{} of {}, judged {}; {} cells open.\n",
         workloads(card.len()),
         text(&about.of),
-        text(&about.judged_at),
+        about.judged_at,
         card.open()
     )?;
     incomplete(about, out)?;
@@ -144,38 +145,4 @@ fn finding(found: &Found, row: &Row) -> String {
         found.fix,
         wanted(found)
     ))
-}
-
-/// Text as text: on one line, and nothing in it is markup, HTML or a mention.
-fn text(text: &str) -> String {
-    let mut escaped = String::new();
-    for c in clean(text).chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '@' => escaped.push_str("&#64;"),
-            ':' if escaped.ends_with("http") || escaped.ends_with("https") => escaped.push_str("&#58;"),
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '#' | '|' | '~' | '!' => {
-                escaped.push('\\');
-                escaped.push(c);
-            }
-            _ => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_in_a_text_is_markup() {
-        assert_eq!(
-            text("a|b <img src=x> [x](y)\n# `c` @all"),
-            "a\\|b &lt;img src=x&gt; \\[x\\](y)\u{fffd}\\# \\`c\\` &#64;all"
-        );
-        assert_eq!(text("https://e.example"), "https&#58;//e.example");
-    }
 }

@@ -99,6 +99,8 @@ pub enum Gap {
     NoPolicy,
     /// The policies of this item are switched off in the tier.
     SwitchedOff,
+    /// The policies of this item judge requests that change or delete something, which nothing that is stored shows.
+    RequestsOnly,
     /// The policies of this item judge other kinds, of which nothing that this workload uses was seen.
     NothingJudged {
         /// The kinds that they judge.

@@ -232,8 +232,7 @@ fn wrapped(head: &str, text: &str, ink: Option<(Ink, Look)>, out: &mut dyn Write
     let mut lines: Vec<String> = vec![String::new()];
     for word in text.split_whitespace() {
         let mut word = word;
-        loop {
-            let Some(line) = lines.last_mut() else { break };
+        while let Some(line) = lines.last_mut() {
             let used = width(line) + usize::from(!line.is_empty());
             if used + width(word) <= room {
                 if !line.is_empty() {

@@ -1,8 +1,11 @@
-//! Words that all formats share: titles of items, reasons, names of objects, and text that does no harm.
+//! Words that all formats share: titles of items, reasons, names of objects.
 
 use super::{Found, Gap};
 use crate::decision::inline;
 use crate::report::ResourceId;
+use crate::report::page::plural;
+
+pub(super) use crate::report::page::{name as object, plain as clean};
 
 /// What an item asks for, in a few words.
 pub(super) fn title(item: &str) -> &'static str {
@@ -41,6 +44,7 @@ pub(super) fn gap(gap: &Gap) -> String {
     match gap {
         Gap::NoPolicy => "no loaded policy covers this item yet".to_owned(),
         Gap::SwitchedOff => "the policies of this item are switched off in this tier".to_owned(),
+        Gap::RequestsOnly => "its policies judge requests that change or delete, which nothing stored shows".to_owned(),
         Gap::NothingJudged { on } => {
             let more = on.len().checked_sub(5).filter(|more| *more > 0);
             let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
@@ -55,12 +59,7 @@ pub(super) fn gap(gap: &Gap) -> String {
 
 /// A number of workloads.
 pub(super) fn workloads(number: usize) -> String {
-    if number == 1 { "1 workload".to_owned() } else { format!("{number} workloads") }
-}
-
-/// `Kind namespace/name`.
-pub(super) fn object(id: &ResourceId) -> String {
-    format!("{} {}", id.kind, name(id))
+    plural(number, "workload", "workloads")
 }
 
 /// `namespace/name`.
@@ -90,16 +89,6 @@ pub(super) fn wanted(found: &Found) -> String {
     inline(&found.wanted)
 }
 
-/// Text that stays on its line and changes nothing around it: control characters, and those that turn the direction of
-/// writing or cannot be seen, are replaced (Unicode Standard Annex 9, `Bidi_Control`).
-pub(super) fn clean(text: &str) -> String {
-    let harmful = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-    };
-    text.chars().map(|c| if harmful(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,11 +97,5 @@ mod tests {
     #[test]
     fn every_item_has_a_title() {
         assert!(CHECKLIST.iter().all(|item| !title(item).is_empty()));
-    }
-
-    #[test]
-    fn text_cannot_drive_a_terminal_or_turn_lines_around() {
-        assert_eq!(clean("a\u{1b}[31m\nb\u{202e}c\u{9b}d\u{2066}"), "a\u{fffd}[31m\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}");
-        assert_eq!(clean("grün 日本"), "grün 日本");
     }
 }

@@ -198,7 +198,7 @@ fn shown(namespace: &str) -> String {
 }
 
 /// For elements and for attributes in quotes.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in plain(text).chars() {
         match c {

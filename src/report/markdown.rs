@@ -156,7 +156,7 @@ fn cell(text: &str) -> String {
 }
 
 /// Text that means itself: no markup, no HTML, no link, and nobody is called by `@name` or an issue by `#1`.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let text = short(text);
     let mut out = String::new();
     let mut previous = ' ';

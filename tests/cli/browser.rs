@@ -24,23 +24,24 @@ pub(crate) struct Browser {
     _folder: tempfile::TempDir,
 }
 
-/// The program: that of `SEAWALL_BROWSER`, or what Debian and others call it.
-fn program() -> Option<PathBuf> {
+/// The program: that of `SEAWALL_BROWSER`, or what Debian and others call it. `None`, said loudly, where there is none.
+pub(crate) fn program() -> Option<PathBuf> {
     let given = std::env::var_os("SEAWALL_BROWSER").map(PathBuf::from);
     let names = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome"];
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
-    given.into_iter().chain(found).find(|program| program.is_file())
+    let program = given.into_iter().chain(found).find(|program| program.is_file());
+    if program.is_none() {
+        let note = "\n*** SKIPPED: no browser; install chromium-headless-shell or set SEAWALL_BROWSER ***\n";
+        let _ = writeln!(std::io::stderr(), "{note}");
+    }
+    program
 }
 
 impl Browser {
-    /// Starts one; `None`, said loudly, where there is none.
+    /// Starts one, where there is one.
     pub(crate) fn start() -> Option<Self> {
-        let Some(program) = program() else {
-            let note = "\n*** SKIPPED: no browser; install chromium-headless-shell or set SEAWALL_BROWSER ***\n";
-            let _ = writeln!(std::io::stderr(), "{note}");
-            return None;
-        };
+        let program = program()?;
         let folder = tempfile::tempdir().unwrap();
         let pipe = |name: &str| {
             let path = folder.path().join(name);
