@@ -57,7 +57,10 @@ impl Cluster {
         let mut inputs = Inputs::new(&POLICIES, &self.settings, self.day.parse().unwrap());
         let namespaces = [self.shop.clone(), self.other.clone()];
         let class = std::slice::from_ref(&self.class);
-        inputs.begin(&batch("", vec![part("storage.k8s.io", "storageclasses", class), part("", "namespaces", &namespaces)]));
+        inputs.begin(&batch(
+            "",
+            vec![part("storage.k8s.io", "storageclasses", class), part("", "namespaces", &namespaces)],
+        ));
         let mut here = batch(
             "shop",
             vec![
