@@ -50,7 +50,7 @@ pub(super) enum Verdict {
     /// A row of its own.
     Row {
         /// What was found.
-        row: Judged,
+        row: Box<Judged>,
         /// Every policy answered; [`Desk::errors`] says why not.
         whole: bool,
     },
@@ -234,7 +234,7 @@ impl Desk {
                 (Verdict::Row { row, whole }, Verdict::Row { row: set, whole: set_whole }) => {
                     self.coverage.children += 1;
                     *set_whole &= whole;
-                    adopt(set, row);
+                    adopt(set, *row);
                     Verdict::Counted
                 }
                 (Verdict::Failed, Verdict::Row { whole, .. }) => {
@@ -309,14 +309,14 @@ impl Desk {
         }));
         let violation = |finding| Violation { finding, source: source.clone() };
         let unknown = |u: crate::decision::Unknown| UnknownRow { policy: u.policy, missing: u.missing };
-        let row = Judged {
+        let row = Box::new(Judged {
             resource,
             uid,
             violations: outcome.findings.into_iter().map(violation).collect(),
             patches: Vec::new(),
             unknown: outcome.unknown.into_iter().map(unknown).collect(),
             source,
-        };
+        });
         Verdict::Row { row, whole }
     }
 }

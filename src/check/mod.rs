@@ -6,6 +6,7 @@
 
 pub mod defaults;
 pub mod document;
+pub mod exemptions;
 pub mod input;
 pub mod json;
 mod lenient;

@@ -6,8 +6,10 @@ use super::policies::PolicyArgs;
 use crate::audit::selector::Selector;
 use crate::audit::{self, Audit, Options, Progress};
 use crate::policy::mode::{Mode, Tier};
+use crate::policy::store::PolicySet;
 use crate::report::baseline::{Baseline, Comparison, Open};
 use crate::report::coverage::Coverage;
+use crate::report::page::{Page, View};
 use crate::report::{Results as _, json, overview, text};
 use crate::review::Forced;
 use anyhow::Context as _;
@@ -111,7 +113,7 @@ pub(super) fn run(args: &AuditArgs) -> anyhow::Result<ExitCode> {
     let baseline =
         (args.save.is_some() || earlier.is_some()).then(|| Baseline::of(&done, complete, now)).transpose()?;
     let comparison = baseline.as_ref().zip(earlier.as_ref()).map(|(now, then)| now.since(then));
-    print(args, &done, comparison.as_ref(), took)?;
+    print(args, &policies, &done, comparison.as_ref(), took)?;
     if let (Some(path), Some(baseline)) = (&args.save, &baseline) {
         baseline.save(path)?;
     }
@@ -128,7 +130,13 @@ pub(super) fn run(args: &AuditArgs) -> anyhow::Result<ExitCode> {
     }))
 }
 
-fn print(args: &AuditArgs, done: &Audit, comparison: Option<&Comparison>, took: Duration) -> anyhow::Result<()> {
+fn print(
+    args: &AuditArgs,
+    policies: &PolicySet,
+    done: &Audit,
+    comparison: Option<&Comparison>,
+    took: Duration,
+) -> anyhow::Result<()> {
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let style = text::Style { colour };
     let mut out = BufWriter::new(io::stdout().lock());
@@ -149,7 +157,8 @@ fn print(args: &AuditArgs, done: &Audit, comparison: Option<&Comparison>, took: 
             let mut stderr = io::stderr().lock();
             text::errors(done, &mut stderr)?;
             coverage(&done.coverage, done.summary().resources, took, &mut stderr)?;
-            format::write(other, done, &mut out)?;
+            let page = Page { results: done, policies, view: View::AsEnforced, coverage: Some(&done.coverage) };
+            format::write(other, &page, &mut out)?;
         }
     }
     out.flush()?;

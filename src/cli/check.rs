@@ -10,6 +10,7 @@ use crate::context::cluster::NAMESPACES;
 use crate::context::read::{Wanted, read};
 use crate::policy::mode::{Mode, Tier, UnknownWord};
 use crate::policy::store::PolicySet;
+use crate::report::page::{Page, View};
 use crate::report::{Report, Results as _, json, text};
 use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
@@ -101,7 +102,7 @@ pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
         })?);
     }
     let report = check::check(input, context, &set, &settings, &options, now);
-    print(&report, format)?;
+    print(&report, &set, format)?;
     Ok(exit_code(&report, fail_on))
 }
 
@@ -115,7 +116,7 @@ fn wanted(set: &PolicySet, input: &Input, options: &Options) -> Wanted {
     Wanted { kinds, fallback: manifest::namespaces(input, &options.namespace), ..Wanted::default() }
 }
 
-fn print(report: &Report, format: Format) -> anyhow::Result<()> {
+fn print(report: &Report, policies: &PolicySet, format: Format) -> anyhow::Result<()> {
     let mut stderr = io::stderr().lock();
     for note in &report.notes {
         writeln!(stderr, "note: {note}")?;
@@ -129,7 +130,10 @@ fn print(report: &Report, format: Format) -> anyhow::Result<()> {
     match format {
         Format::Text => text::write(report, text::Style { colour }, &mut out)?,
         Format::Json => json::write(report, &mut out)?,
-        other => format::write(other, report, &mut out)?,
+        other => {
+            let page = Page { results: report, policies, view: View::AsIs, coverage: None };
+            format::write(other, &page, &mut out)?;
+        }
     }
     out.flush()?;
     Ok(())

@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod cluster;
+mod exemptions;
 mod format;
 mod policies;
 mod policy;
@@ -32,6 +33,8 @@ enum Command {
     Check(Box<check::CheckArgs>),
     /// Judge everything that a cluster has, without changing anything
     Audit(Box<audit::AuditArgs>),
+    /// Tell who is exempt from what until when, in a cluster or in manifests
+    Exemptions(Box<exemptions::ExemptionsArgs>),
     /// Look at policies and at what they make of a cluster
     Policy(policy::PolicyCommand),
     /// Write down what policies ask of a cluster, for check --snapshot
@@ -47,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::WebhookConfig(args) => webhook_config::run(*args),
         Command::Check(args) => check::run(*args),
         Command::Audit(args) => audit::run(&args),
+        Command::Exemptions(args) => exemptions::run(&args),
         Command::Policy(command) => policy::run(command),
         Command::Snapshot(args) => snapshot::run(*args),
     };

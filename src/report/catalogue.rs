@@ -2,7 +2,7 @@
 //!
 //! The rows are the value of `data.seawall.lib.catalogue_matrix.matrix` (see `policies/seawall/knowledge/catalogue/README.md`).
 
-use super::text::printable;
+use super::page::plain;
 use super::yaml::to_yaml;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -124,7 +124,7 @@ impl Catalogue {
         for (name, class) in classes {
             wrapped(out, &format!("{name:indent$}  "), class.words().into_iter(), ", ")?;
             if !class.description.is_empty() {
-                let words = class.description.split_whitespace().map(printable);
+                let words = class.description.split_whitespace().map(plain);
                 wrapped(out, &" ".repeat(indent + 2), words, " ")?;
             }
         }
@@ -187,7 +187,7 @@ impl Class {
             Encrypted::Unknown(Word::Unknown) => "encryption unknown",
         };
         let expansion = if self.expansion { "can be expanded" } else { "cannot be expanded" };
-        [&self.provisioner, &self.reclaim_policy, expansion, encrypted, source].map(printable).into()
+        [&self.provisioner, &self.reclaim_policy, expansion, encrypted, source].map(plain).into()
     }
 }
 

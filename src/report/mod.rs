@@ -4,11 +4,18 @@ pub mod baseline;
 pub mod catalogue;
 pub mod coverage;
 mod diff;
+pub mod exemptions;
 pub mod fingerprint;
+pub mod github;
+pub mod html;
 pub mod index;
 pub mod json;
+pub mod junit;
+pub mod markdown;
 pub mod overview;
+pub mod page;
 pub mod policyreport;
+pub mod sarif;
 pub mod snapshot;
 pub mod text;
 pub mod yaml;
@@ -135,7 +142,7 @@ pub struct PatchRow {
 }
 
 /// A policy without an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct UnknownRow {
     /// Policy id.
     pub policy: String,

@@ -1,18 +1,18 @@
 //! An audit for a person: which policies, which namespaces, then object after object. Written while the objects are read.
 
-use super::text::{Ink, Style, printable};
+use super::page::{Verdict, View, name, plain};
+use super::text::{Ink, Style};
 use super::{Judged, Results};
-use crate::decision::{Cap, Finding, field_path, inline};
-use crate::policy::mode::Action;
+use crate::decision::{field_path, inline};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-/// Violations by what the policy does about them where the mode is enforce.
+/// Violations by their weight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
-    /// Would be rejected.
+    /// Rejected, or would be.
     pub deny: usize,
-    /// Would warn.
+    /// Warned of, or would be.
     pub warn: usize,
     /// Only recorded.
     pub audit: usize,
@@ -23,13 +23,23 @@ pub struct Count {
 }
 
 impl Count {
-    fn add(&mut self, finding: &Finding) {
-        match (finding.capped_by, finding.action) {
-            (Some(Cap::Exemption), _) => self.exempt += 1,
-            (Some(Cap::Operator | Cap::SystemUser), _) => self.audit += 1,
-            (_, Action::Deny) => self.deny += 1,
-            (_, Action::Warn) => self.warn += 1,
-            (_, Action::Audit | Action::Off) => self.audit += 1,
+    const fn add(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Deny => self.deny += 1,
+            Verdict::Warn => self.warn += 1,
+            Verdict::Audit => self.audit += 1,
+            Verdict::Exempt => self.exempt += 1,
+        }
+    }
+
+    /// The number of one weight.
+    #[must_use]
+    pub const fn of(&self, verdict: Verdict) -> usize {
+        match verdict {
+            Verdict::Deny => self.deny,
+            Verdict::Warn => self.warn,
+            Verdict::Audit => self.audit,
+            Verdict::Exempt => self.exempt,
         }
     }
 }
@@ -48,23 +58,36 @@ impl Overview {
     ///
     /// # Errors
     /// When the results cannot be read.
-    pub fn of(results: &dyn Results) -> io::Result<Self> {
+    pub fn of(results: &dyn Results, view: View) -> io::Result<Self> {
         let mut overview = Self::default();
         results.each(&mut |row| {
-            overview.add(row);
+            overview.add(row, view);
             Ok(())
         })?;
         Ok(overview)
     }
 
-    fn add(&mut self, row: &Judged) {
+    /// Policy, checklist item and numbers, the most denials first.
+    pub fn by_policy(&self) -> impl Iterator<Item = (&str, &str, Count)> {
+        let rows = self.policies.iter().map(|((id, item), count)| ((id.as_str(), item.as_str()), *count));
+        sorted(rows.collect()).map(|((id, item), count)| (id, item, count))
+    }
+
+    /// Namespaces in which something was found (empty: none), and numbers, the most denials first.
+    pub fn by_namespace(&self) -> impl Iterator<Item = (&str, Count)> {
+        let rows = self.namespaces.iter().filter(|(_, count)| count.objects > 0);
+        sorted(rows.map(|(name, count)| (name.as_str(), *count)).collect())
+    }
+
+    fn add(&mut self, row: &Judged, view: View) {
         let namespace = self.namespaces.entry(row.resource.namespace.clone().unwrap_or_default()).or_default();
         namespace.objects += usize::from(!row.violations.is_empty());
         let mut of_row: BTreeMap<(String, String), Count> = BTreeMap::new();
         for violation in &row.violations {
             let finding = &violation.finding;
-            namespace.add(finding);
-            of_row.entry((finding.policy.clone(), finding.checklist.clone())).or_default().add(finding);
+            let verdict = view.of(finding);
+            namespace.add(verdict);
+            of_row.entry((finding.policy.clone(), finding.checklist.clone())).or_default().add(verdict);
         }
         for (policy, count) in of_row {
             let sum = self.policies.entry(policy).or_default();
@@ -82,24 +105,22 @@ impl Overview {
 /// # Errors
 /// When it cannot be written.
 pub fn write(results: &dyn Results, objects: bool, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let overview = Overview::of(results)?;
+    let overview = Overview::of(results, View::AsEnforced)?;
     if objects {
         results.each(&mut |row| if row.violations.is_empty() { Ok(()) } else { object(row, style, out) })?;
     }
     let policies: Vec<(String, Count)> =
-        sorted(overview.policies.iter().map(|((id, item), count)| (format!("{id} ({item})"), *count)));
+        overview.by_policy().map(|(id, item, count)| (format!("{id} ({item})"), count)).collect();
     table("policy", &policies, style, out)?;
-    let namespaces = overview.namespaces.iter().filter(|(_, count)| count.objects > 0);
-    let shown = |name: &String| if name.is_empty() { "(no namespace)".to_owned() } else { name.clone() };
-    let namespaces: Vec<(String, Count)> = sorted(namespaces.map(|(name, count)| (shown(name), *count)));
+    let shown = |name: &str| if name.is_empty() { "(no namespace)".to_owned() } else { name.to_owned() };
+    let namespaces: Vec<(String, Count)> = overview.by_namespace().map(|(name, count)| (shown(name), count)).collect();
     table("namespace", &namespaces, style, out)
 }
 
 /// Most denials first.
-fn sorted(rows: impl Iterator<Item = (String, Count)>) -> Vec<(String, Count)> {
-    let mut rows: Vec<(String, Count)> = rows.collect();
+fn sorted<T: Ord>(mut rows: Vec<(T, Count)>) -> impl Iterator<Item = (T, Count)> {
     rows.sort_by(|(a, x), (b, y)| (y.deny, y.warn, y.audit, y.exempt, a).cmp(&(x.deny, x.warn, x.audit, x.exempt, b)));
-    rows
+    rows.into_iter()
 }
 
 fn table(head: &str, rows: &[(String, Count)], style: Style, out: &mut dyn Write) -> io::Result<()> {
@@ -111,8 +132,7 @@ fn table(head: &str, rows: &[(String, Count)], style: Style, out: &mut dyn Write
     writeln!(out, "{}", style.paint(Ink::Bold, &heading))?;
     for (name, count) in rows {
         let Count { deny, warn, audit, exempt, objects } = count;
-        let line =
-            format!("{:<width$}  {deny:>10}  {warn:>10}  {audit:>5}  {exempt:>6}  {objects:>7}", printable(name));
+        let line = format!("{:<width$}  {deny:>10}  {warn:>10}  {audit:>5}  {exempt:>6}  {objects:>7}", plain(name));
         let ink = if *deny > 0 { Some(Ink::Red) } else { (*warn > 0).then_some(Ink::Yellow) };
         writeln!(out, "{}", ink.map_or_else(|| line.clone(), |ink| style.paint(ink, &line)))?;
     }
@@ -120,30 +140,27 @@ fn table(head: &str, rows: &[(String, Count)], style: Style, out: &mut dyn Write
 }
 
 fn object(row: &Judged, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let resource = &row.resource;
-    let name = match &resource.namespace {
-        Some(namespace) => format!("{} {namespace}/{}", resource.kind, resource.name),
-        None => format!("{} {}", resource.kind, resource.name),
-    };
+    let name = name(&row.resource);
     let of_first = row.violations.first().map(|v| format!(" ({}, mode {})", v.finding.tier, v.finding.mode));
-    writeln!(out, "{}", style.paint(Ink::Bold, &printable(&format!("{name}{}", of_first.unwrap_or_default()))))?;
+    writeln!(out, "{}", style.paint(Ink::Bold, &plain(&format!("{name}{}", of_first.unwrap_or_default()))))?;
     for violation in &row.violations {
         let finding = &violation.finding;
-        let (ink, word) = match (finding.capped_by, finding.action) {
-            (Some(Cap::Exemption), _) => (Ink::Dim, "exempt    "),
-            (Some(Cap::Operator | Cap::SystemUser), _) => (Ink::Cyan, "audit     "),
-            (_, Action::Deny) => (Ink::Red, "would deny"),
-            (_, Action::Warn) => (Ink::Yellow, "would warn"),
-            (_, Action::Audit | Action::Off) => (Ink::Cyan, "audit     "),
+        let verdict = View::AsEnforced.of(finding);
+        let ink = match verdict {
+            Verdict::Deny => Ink::Red,
+            Verdict::Warn => Ink::Yellow,
+            Verdict::Audit => Ink::Cyan,
+            Verdict::Exempt => Ink::Dim,
         };
+        let word = format!("{:<10}", View::AsEnforced.word(verdict));
         let part = finding.expanded_from.as_ref().map(|part| format!("{part} ")).unwrap_or_default();
         let field = field_path(&finding.path);
         let line = format!("[{}] {part}{field}: {}", finding.policy, finding.message.trim());
-        writeln!(out, "  {} {}", style.paint(ink, word), printable(&line))?;
+        writeln!(out, "  {} {}", style.paint(ink, &word), plain(&line))?;
         let wanted = format!("wanted {}; fix: {}", inline(&finding.wanted), finding.fix);
-        writeln!(out, "             {}", printable(&wanted))?;
+        writeln!(out, "             {}", plain(&wanted))?;
         if let Some(note) = &finding.note {
-            writeln!(out, "             note: {}", printable(note))?;
+            writeln!(out, "             note: {}", plain(note))?;
         }
     }
     writeln!(out)

@@ -6,11 +6,10 @@
 //! change, by the label [`HASH`].
 
 use super::fingerprint::fingerprint;
+use super::page::{Verdict, View, rank};
 use super::{Judged, ResourceId, Results, UnknownRow, Violation, yaml};
-use crate::decision::{Cap, Finding, field_path, inline};
-use crate::policy::mode::Action;
+use crate::decision::{Finding, field_path, inline};
 use serde_json::{Map, Value, json};
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
@@ -195,34 +194,23 @@ impl Outcome {
 
 impl<'r> Row<'r> {
     /// Worst first, and the same order whatever order they were found in.
-    fn order(&self) -> (Outcome, Reverse<u8>, &'r str, &'r str, String, &'r str) {
+    fn order(&self) -> (Outcome, u8, &'r str, &'r str, String, &'r str) {
         match self.about {
             About::Finding(f) => {
-                (self.result, Reverse(weight(f)), &f.policy, &f.key, field_path(&f.path), f.message.as_str())
+                (self.result, rank(f.severity), &f.policy, &f.key, field_path(&f.path), f.message.as_str())
             }
-            About::Unknown(u) => (self.result, Reverse(0), &u.policy, &u.missing, String::new(), ""),
+            About::Unknown(u) => (self.result, 0, &u.policy, &u.missing, String::new(), ""),
         }
     }
 }
 
-fn weight(finding: &Finding) -> u8 {
-    use crate::policy::mode::Severity;
-    match finding.severity {
-        Severity::Critical => 4,
-        Severity::High => 3,
-        Severity::Medium => 2,
-        Severity::Low => 1,
-    }
-}
-
-/// What a violation counts as: what the policy does about it in this tier, whatever the mode makes of that today. A report that
-/// is all warnings because the namespace is still in mode audit would tell nobody what to do first.
+/// What a violation counts as, whatever the mode makes of it today: a report that is all warnings because the namespace is still in
+/// mode audit would tell nobody what to do first.
 fn outcome(finding: &Finding) -> Outcome {
-    match (finding.capped_by, finding.action) {
-        (Some(Cap::Exemption), _) => Outcome::Skip,
-        (Some(Cap::Operator | Cap::SystemUser), _) => Outcome::Warn,
-        (_, Action::Deny) => Outcome::Fail,
-        (_, Action::Warn | Action::Audit | Action::Off) => Outcome::Warn,
+    match View::AsEnforced.of(finding) {
+        Verdict::Deny => Outcome::Fail,
+        Verdict::Warn | Verdict::Audit => Outcome::Warn,
+        Verdict::Exempt => Outcome::Skip,
     }
 }
 

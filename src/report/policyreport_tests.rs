@@ -1,6 +1,7 @@
 use super::super::testing::{HOSTILE, exempt, finding, hostile, judged, report, warning};
 use super::*;
-use crate::decision::Finding;
+use crate::decision::{Cap, Finding};
+use crate::policy::mode::Action;
 
 fn built(judged: &Judged) -> Value {
     build(judged, Flavour::WgPolicy).unwrap()

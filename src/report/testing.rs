@@ -1,10 +1,15 @@
 //! Findings for the tests of the formats, hostile ones among them.
 
-use super::{Judged, Report, ResourceId, Source, UnknownRow, Violation};
+use super::page::{Page, View};
+use super::{Failure, Judged, Report, ResourceId, Source, UnknownRow, Violation};
 use crate::admission::pointer::Step;
+use crate::config::Settings;
 use crate::decision::{Cap, Finding};
 use crate::policy::mode::{Action, Mode, Severity, Tier};
+use crate::policy::store::PolicySet;
 use serde_json::json;
+use std::io;
+use std::sync::OnceLock;
 
 /// Text that tries to leave every format: HTML, YAML, workflow commands, Markdown tables, control characters.
 pub(super) const HOSTILE: &str = "x</script><img src=x onerror=alert(1)>\n::error::pwned\r|`a` [b](javascript:c) <!-- \
@@ -85,4 +90,33 @@ pub(super) fn hostile() -> Judged {
 
 pub(super) fn report(objects: Vec<Judged>) -> Report {
     Report { objects, ..Report::default() }
+}
+
+/// The policies as the formats see them.
+pub(super) fn policies() -> &'static PolicySet {
+    static POLICIES: OnceLock<PolicySet> = OnceLock::new();
+    let one = || PolicySet::embedded(&Settings::default()).unwrap().some(&["class-reclaim-retain".to_owned()]).unwrap();
+    POLICIES.get_or_init(one)
+}
+
+/// What a format writes of a run.
+pub(super) fn written(
+    write: fn(&Page<'_>, &mut dyn io::Write) -> io::Result<()>,
+    view: View,
+    report: &Report,
+) -> String {
+    let mut out = Vec::new();
+    write(&Page { results: report, policies: policies(), view, coverage: None }, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// One of everything: a denial, a warning, an exemption, a policy without an answer, an object in order, an error.
+pub(super) fn mixed() -> Report {
+    let mut object = judged(vec![finding("class-reclaim-retain"), warning("b"), exempt("c")]);
+    object.unknown = vec![UnknownRow { policy: "d".to_owned(), missing: "services".to_owned() }];
+    let mut fine = judged(vec![]);
+    fine.resource.name = "fine".to_owned();
+    let source = Some(Source { file: "app/db.yaml".to_owned(), line: 9, column: 1 });
+    let error = Failure { source, policy: None, message: "a key twice".to_owned() };
+    Report { objects: vec![object, fine], errors: vec![error], notes: Vec::new() }
 }

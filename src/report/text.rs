@@ -1,6 +1,7 @@
 //! The report for a person: what is wrong where, what to write instead, and the numbers.
 
-use super::{Failure, Judged, PatchRow, ResourceId, Results, Source, Violation, diff};
+use super::page::{name, place, plain, plural};
+use super::{Failure, Judged, PatchRow, Results, Violation, diff};
 use crate::decision::{Cap, field_path, inline};
 use crate::policy::mode::Action;
 use std::io::{self, Write};
@@ -65,7 +66,7 @@ fn is_silent(object: &Judged) -> bool {
 
 fn object(object: &Judged, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let heading = format!("{}: {}", place(&object.source), name(&object.resource));
-    writeln!(out, "{}", style.paint(Ink::Bold, &printable(&heading)))?;
+    writeln!(out, "{}", style.paint(Ink::Bold, &plain(&heading)))?;
     for violation in &object.violations {
         self::violation(violation, style, out)?;
     }
@@ -88,8 +89,8 @@ fn violation(violation: &Violation, style: Style, out: &mut dyn Write) -> io::Re
         Action::Audit | Action::Off => (Ink::Cyan, "audit  "),
     };
     let field = field_path(&finding.path);
-    writeln!(out, "  {} [{}] {field}: {}", style.paint(ink, word), finding.policy, printable(finding.message.trim()))?;
-    let mut row = |label: &str, text: &str| writeln!(out, "          {label:<7} {}", printable(text));
+    writeln!(out, "  {} [{}] {field}: {}", style.paint(ink, word), finding.policy, plain(finding.message.trim()))?;
+    let mut row = |label: &str, text: &str| writeln!(out, "          {label:<7} {}", plain(text));
     if let Some(found) = &finding.found {
         row("found", &inline(found))?;
     }
@@ -132,7 +133,7 @@ fn patch(patch: &PatchRow, style: Style, out: &mut dyn Write) -> io::Result<()> 
             Some(b'-') => Ink::Red,
             _ => Ink::Dim,
         };
-        writeln!(out, "    {}", style.paint(ink, &printable(&line)))?;
+        writeln!(out, "    {}", style.paint(ink, &plain(&line)))?;
     }
     Ok(())
 }
@@ -141,21 +142,20 @@ fn error(failure: &Failure, style: Style, out: &mut dyn Write) -> io::Result<()>
     let at = failure.source.as_ref().map(|source| format!("{}: ", place(source))).unwrap_or_default();
     let policy = failure.policy.as_ref().map(|policy| format!("[{policy}] ")).unwrap_or_default();
     let word = style.paint(Ink::Red, "error");
-    writeln!(out, "{}{word}: {policy}{}", printable(&at), printable(&failure.message))
+    writeln!(out, "{}{word}: {policy}{}", plain(&at), plain(&failure.message))
 }
 
 fn summary(report: &dyn Results, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let sum = report.summary();
-    let plural = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
     let line = format!(
         "{}: {}, {}, {} audited; {} patched, {} unknown, {}",
-        plural(sum.resources, "object"),
-        if sum.deny == 1 { "1 denial".to_owned() } else { format!("{} denials", sum.deny) },
-        plural(sum.warn, "warning"),
+        plural(sum.resources, "object", "objects"),
+        plural(sum.deny, "denial", "denials"),
+        plural(sum.warn, "warning", "warnings"),
         sum.audit,
         sum.patched,
         sum.unknown,
-        plural(sum.errors, "error"),
+        plural(sum.errors, "error", "errors"),
     );
     let ink = if sum.deny > 0 || sum.errors > 0 {
         Ink::Red
@@ -165,20 +165,4 @@ fn summary(report: &dyn Results, style: Style, out: &mut dyn Write) -> io::Resul
         Ink::Green
     };
     writeln!(out, "{}", style.paint(ink, &line))
-}
-
-fn place(source: &Source) -> String {
-    format!("{}:{}:{}", source.file, source.line, source.column)
-}
-
-fn name(resource: &ResourceId) -> String {
-    match &resource.namespace {
-        Some(namespace) => format!("{} {namespace}/{}", resource.kind, resource.name),
-        None => format!("{} {}", resource.kind, resource.name),
-    }
-}
-
-/// What came from a manifest must neither break lines nor drive the terminal.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

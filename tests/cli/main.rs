@@ -15,5 +15,8 @@ mod check_snapshot;
 mod check_stored;
 mod check_text;
 mod check_versions;
+mod exemptions;
 mod field;
+mod formats;
+mod pipelines;
 mod rig;

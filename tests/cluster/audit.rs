@@ -248,3 +248,47 @@ fn a_list_whose_version_is_forgotten_goes_on() {
     assert_eq!((run.code, run.missing()), (0, Vec::new()), "{}", run.stderr);
     assert!(gone > 0, "the API server forgot nothing: this shows nothing");
 }
+
+/// `seawall exemptions` of the cluster: labels of the namespaces bound what an annotation may say, and who may not list says so.
+#[test]
+fn the_exemptions_of_a_cluster_are_told() {
+    let Some(plane) = own(&Options { audit: true, ..Options::default() }) else { return };
+    let shop = plane.namespace("shop", &[("seawall.dev/tier", "tier-2")]);
+    let pay = plane.namespace("pay", &[("seawall.dev/tier", "tier-0")]);
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let until = today.checked_add(jiff::Span::new().days(30)).unwrap().to_string();
+    let exempt = |namespace: &str| {
+        let mut set = objects::database_without_volume("orders").with("/metadata/namespace", namespace);
+        set["metadata"]["annotations"] = json!({
+            "seawall.dev/exempt": "database-without-volume",
+            "seawall.dev/exempt-reason": "moving",
+            "seawall.dev/exempt-until": until,
+        });
+        set
+    };
+    apply(&plane, &[exempt(&shop), exempt(&pay)]);
+    let run = |user: &str, args: &[&str]| {
+        let output = Command::new(Path::new(env!("CARGO_BIN_EXE_seawall")))
+            .args([&["exemptions", "--format", "json"], args].concat())
+            .env_clear()
+            .env("KUBECONFIG", plane.kubeconfig(user))
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Run { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    };
+    let found = run("developer", &[]);
+    assert_eq!(found.code, 0, "{}{}", found.stdout, found.stderr);
+    let states = |run: &Run| -> Vec<(String, String)> {
+        let row = |row: &Value| {
+            (row["resource"]["namespace"].as_str().unwrap().to_owned(), row["state"].as_str().unwrap().to_owned())
+        };
+        run.report()["exemptions"].as_array().unwrap().iter().map(row).collect()
+    };
+    assert_eq!(states(&found), [(shop.clone(), "valid".to_owned()), (pay.clone(), "invalid".to_owned())]);
+    assert_eq!(states(&run("developer", &["-n", &pay])), [(pay, "invalid".to_owned())]);
+    // a user without rights is told so, and does not take it for an empty list
+    let blind = run("nobody", &[]);
+    assert_eq!(blind.code, 2, "{}", blind.stdout);
+    assert!(!blind.report()["missing"].as_array().unwrap().is_empty(), "{}", blind.stdout);
+}

@@ -158,7 +158,7 @@ impl Memory {
                 continue;
             }
             let row = match verdict {
-                Verdict::Row { row, .. } => Some(row),
+                Verdict::Row { row, .. } => Some(&**row),
                 _ => None,
             };
             let before = self.objects.get(&key).cloned();

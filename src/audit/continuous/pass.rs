@@ -188,7 +188,8 @@ impl Auditor {
         for (key, change) in objects {
             let of_set = ["statefulsets", "persistentvolumeclaims"].contains(&key.0.as_str());
             match change {
-                Change::Applied(source, object) => {
+                Change::Applied(applied) => {
+                    let (source, object) = *applied;
                     if lock(&self.memory).is_same(&key, digest::of_object(&object)) {
                         continue;
                     }
@@ -197,7 +198,7 @@ impl Auditor {
                     if of_set {
                         together.entry(key.1.clone()).or_default().insert(key);
                     } else {
-                        alone.push((source, vec![*object]));
+                        alone.push((source, vec![object]));
                     }
                 }
                 Change::Deleted => {
