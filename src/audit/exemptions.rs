@@ -50,7 +50,8 @@ fn collect(
     let snapshot = |facts| Snapshot::new(policies.clone(), settings.clone(), Arc::new(facts), now);
     let mut known = snapshot(Facts::default());
     while let Some(batch) = batches.blocking_recv() {
-        if let Some(part) = batch.parts.iter().find(|part| part.source.resource == "namespaces") {
+        // all of them, in the first batch; each comes once more with what is in it
+        if let Some(part) = batch.parts.iter().find(|part| part.source.resource == "namespaces" && part.source.fact) {
             let namespaces: Vec<Fact> = part.objects.iter().filter_map(|o| Fact::new("namespaces", o)).collect();
             let mut facts = Facts::default();
             facts.set_kind("namespaces", &namespaces);

@@ -51,7 +51,7 @@ pub(super) enum Verdict {
     /// A row of its own.
     Row {
         /// What was found.
-        row: Judged,
+        row: Box<Judged>,
         /// Every policy answered; [`Desk::errors`] says why not.
         whole: bool,
     },
@@ -244,7 +244,7 @@ impl Desk {
                 (Verdict::Row { row, whole }, Verdict::Row { row: set, whole: set_whole }) => {
                     self.coverage.children += 1;
                     *set_whole &= whole;
-                    adopt(set, row);
+                    adopt(set, *row);
                     Verdict::Counted
                 }
                 (Verdict::Failed, Verdict::Row { whole, .. }) => {
@@ -325,7 +325,7 @@ impl Desk {
         }));
         let violation = |finding| Violation { finding, source: source.clone() };
         let unknown = |u: crate::decision::Unknown| UnknownRow { policy: u.policy, missing: u.missing };
-        let row = Judged {
+        let row = Box::new(Judged {
             resource,
             uid,
             judged_in,
@@ -333,7 +333,7 @@ impl Desk {
             patches: Vec::new(),
             unknown: outcome.unknown.into_iter().map(unknown).collect(),
             source,
-        };
+        });
         Verdict::Row { row, whole }
     }
 }
