@@ -21,7 +21,7 @@ fn row(object: &Value, policies: &[&str]) -> Judged {
     let source = Place { file: "cluster".into(), line: 0, column: 0 };
     let finding = |policy: &&str| {
         let finding = json!({"policy": policy, "checklist": "updates", "severity": "high", "action": "Deny",
-            "effective": "Audit", "tier": "tier-1", "mode": "audit", "path": [], "message": "m", "found": null,
+            "effective": "Audit", "in_enforce": "Deny", "tier": "tier-1", "mode": "audit", "path": [], "message": "m", "found": null,
             "wanted": "w", "fix": "f", "key": "k", "ratcheted": false, "capped_by": null, "note": null,
             "expanded_from": null});
         Violation { finding: serde_json::from_value(finding).unwrap(), source: source.clone() }
