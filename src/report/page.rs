@@ -62,8 +62,8 @@ impl Page<'_> {
 pub enum View {
     /// What is done about it in the mode that holds: for manifests.
     AsIs,
-    /// What the policy does about it in the tier of the object, in mode enforce: for what is stored, where the mode may still be
-    /// audit and everything would look harmless.
+    /// What would be done about it in mode enforce: for what is stored, where the mode may still be audit and everything would
+    /// look harmless. What an operator owns is recorded in every mode: it is judged at the operator's resource.
     AsEnforced,
 }
 
@@ -100,15 +100,12 @@ impl View {
     /// The weight of a violation.
     #[must_use]
     pub fn of(self, finding: &Finding) -> Verdict {
-        match (finding.capped_by, self) {
-            (Some(Cap::Exemption), _) => return Verdict::Exempt,
-            // judged at the operator's resource; the labels have no say in it
-            (Some(Cap::Operator | Cap::SystemUser), Self::AsEnforced) => return Verdict::Audit,
-            _ => {}
+        if finding.capped_by == Some(Cap::Exemption) {
+            return Verdict::Exempt;
         }
         let action = match self {
             Self::AsIs => finding.effective,
-            Self::AsEnforced => finding.action,
+            Self::AsEnforced => finding.in_enforce,
         };
         match action {
             Action::Deny => Verdict::Deny,
