@@ -14,6 +14,7 @@
 //! | [`server`], `check`, [`audit`] | front ends | everything but `cli` |
 //! | `report` | one result, several formats | everything but front ends |
 //! | [`decisions`] | what would have been denied or patched, counted and kept | `decision`, `review`, `kubeapi` |
+//! | [`rollout`] | which namespaces can be enforced, worked out from violations and what is recorded | `decision`, `decisions`, `policy` |
 //! | [`certs`], [`webhookconfig`] | certificates and webhook configurations | `policy`, `config` |
 //! | [`kubeapi`] | the client of the API server | nothing here |
 //! | [`yaml`] | errors of YAML in words | nothing here |
@@ -36,6 +37,7 @@ pub mod policy;
 pub mod policytest;
 pub mod report;
 pub mod review;
+pub mod rollout;
 pub mod server;
 pub mod telemetry;
 pub mod webhookconfig;

@@ -19,7 +19,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-pub use exempt::Used;
+pub use exempt::{Used, covers, declared};
 pub use judge::{engines, inputs, judges, sample};
 pub use select::unanswered;
 pub use snapshot::{Forced, Snapshot};

@@ -51,7 +51,7 @@ pub(super) enum Verdict {
     /// A row of its own.
     Row {
         /// What was found.
-        row: Judged,
+        row: Box<Judged>,
         /// Every policy answered; [`Desk::errors`] says why not.
         whole: bool,
     },
@@ -244,7 +244,7 @@ impl Desk {
                 (Verdict::Row { row, whole }, Verdict::Row { row: set, whole: set_whole }) => {
                     self.coverage.children += 1;
                     *set_whole &= whole;
-                    adopt(set, row);
+                    adopt(set, *row);
                     Verdict::Counted
                 }
                 (Verdict::Failed, Verdict::Row { whole, .. }) => {
@@ -308,10 +308,11 @@ impl Desk {
             return Verdict::PassedOver;
         }
         let uid = Some(text("/metadata/uid").to_owned()).filter(|uid| !uid.is_empty());
-        self.row(resource, uid, source, outcome)
+        let judged_in = crate::context::scope::deciding_namespace(&request);
+        self.row(Place { resource, uid, judged_in, source }, outcome)
     }
 
-    fn row(&mut self, resource: ResourceId, uid: Option<String>, source: report::Source, outcome: Outcome) -> Verdict {
+    fn row(&mut self, Place { resource, uid, judged_in, source }: Place, outcome: Outcome) -> Verdict {
         let place = match &resource.namespace {
             Some(namespace) => format!("{} {namespace}/{}", resource.kind, resource.name),
             None => format!("{} {}", resource.kind, resource.name),
@@ -324,16 +325,25 @@ impl Desk {
         }));
         let violation = |finding| Violation { finding, source: source.clone() };
         let unknown = |u: crate::decision::Unknown| UnknownRow { policy: u.policy, missing: u.missing };
-        let row = Judged {
+        let row = Box::new(Judged {
             resource,
             uid,
+            judged_in,
             violations: outcome.findings.into_iter().map(violation).collect(),
             patches: Vec::new(),
             unknown: outcome.unknown.into_iter().map(unknown).collect(),
             source,
-        };
+        });
         Verdict::Row { row, whole }
     }
+}
+
+/// Whose verdict it is.
+struct Place {
+    resource: ResourceId,
+    uid: Option<String>,
+    judged_in: Option<String>,
+    source: report::Source,
 }
 
 /// Whether a controller of Kubernetes made the object from a workload that is judged itself.

@@ -6,6 +6,7 @@
 //! audit is then incomplete and says so.
 
 pub mod continuous;
+pub mod exemptions;
 pub mod judge;
 mod plan;
 pub mod selector;

@@ -10,7 +10,10 @@ use kube::Client;
 use std::collections::BTreeMap;
 
 /// What is wanted of the kinds, by name: whether they are judged, whether they are facts, and a version that policies match.
-fn wanted(policies: &PolicySet) -> BTreeMap<String, (bool, bool, Option<String>)> {
+fn wanted<'f>(
+    policies: &PolicySet,
+    facts: impl IntoIterator<Item = &'f str>,
+) -> BTreeMap<String, (bool, bool, Option<String>)> {
     let mut wanted: BTreeMap<String, (bool, bool, Option<String>)> = BTreeMap::new();
     // a policy that matches `status` is refused when its webhook is made; nothing else fails here
     let rows = rules::registered(policies.policies().iter().map(|p| &p.metadata)).unwrap_or_default();
@@ -28,17 +31,22 @@ fn wanted(policies: &PolicySet) -> BTreeMap<String, (bool, bool, Option<String>)
             wanted.insert(name, (true, false, Some(version)));
         }
     }
-    for kind in policies.needed_context().keys().map(String::as_str).chain(["namespaces"]) {
+    for kind in facts {
         wanted.entry(kind.to_owned()).or_insert((false, false, None)).1 = true;
     }
     wanted
+}
+
+/// The kinds of which an audit knows all objects while it judges.
+fn facts(policies: &PolicySet) -> impl Iterator<Item = &str> {
+    policies.needed_context().keys().map(String::as_str).chain(["namespaces"])
 }
 
 /// The kinds that an audit lists, as policies name them (`statefulsets`, `backups.velero.io`), and whether their objects are
 /// judged; those that are not are facts.
 #[must_use]
 pub fn kinds(policies: &PolicySet) -> BTreeMap<String, bool> {
-    wanted(policies).into_iter().map(|(resource, (judged, ..))| (resource, judged)).collect()
+    wanted(policies, facts(policies)).into_iter().map(|(resource, (judged, ..))| (resource, judged)).collect()
 }
 
 /// The kinds of an audit.
@@ -59,10 +67,27 @@ impl Plan {
     /// # Errors
     /// When the API server cannot be reached or does not know who asks.
     pub(super) async fn new(client: &Client, policies: &PolicySet, budget: &Budget) -> Result<Self, kube::Error> {
+        Self::with(client, policies, facts(policies), budget).await
+    }
+
+    /// Only the kinds that are judged, and the Namespaces.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) async fn judged(client: &Client, policies: &PolicySet, budget: &Budget) -> Result<Self, kube::Error> {
+        Self::with(client, policies, ["namespaces"], budget).await
+    }
+
+    async fn with(
+        client: &Client,
+        policies: &PolicySet,
+        facts: impl IntoIterator<Item = &str>,
+        budget: &Budget,
+    ) -> Result<Self, kube::Error> {
         budget.call().await;
         crate::kubeapi::within(super::stream::REQUEST, client.apiserver_version()).await?;
         let mut plan = Self { cluster: vec![], namespaced: vec![], volumes: None, missing: vec![], not_served: vec![] };
-        for (resource, (judged, fact, version)) in wanted(policies) {
+        for (resource, (judged, fact, version)) in wanted(policies, facts) {
             match Self::endpoint(client, &resource, budget).await {
                 Ok(endpoint) => plan.add(resource, endpoint, judged, fact, version),
                 Err(ResolveError::Absent { .. }) => plan.not_served.push(resource),

@@ -7,6 +7,7 @@
 
 pub mod defaults;
 pub mod document;
+pub mod exemptions;
 pub mod fix;
 pub mod input;
 pub mod json;
@@ -329,6 +330,7 @@ fn row(manifest: &Manifest, outcome: Outcome, errors: &mut Vec<Failure>) -> Judg
         resource: manifest.id.clone(),
         // a uid in a file says nothing about the cluster that it is applied to
         uid: None,
+        judged_in: manifest.namespace().map(str::to_owned),
         violations: violations.collect(),
         patches: [(outcome.patch.applied, true), (outcome.patch.proposed, false)]
             .into_iter()

@@ -65,17 +65,18 @@ fn since(text: &str) -> Result<Since, String> {
         .ok_or_else(|| format!("{text:?} is no time; wanted 30m, 24h, 7d or 2026-11-20T08:00:00Z"))
 }
 
-/// `30m`, `24h`, `7d`; days have 24 hours.
+/// `90s`, `30m`, `24h`, `7d`; days have 24 hours.
 pub(super) fn duration(text: &str) -> Option<SignedDuration> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
-    let minutes = match unit {
-        "m" => 1,
-        "h" => 60,
-        "d" => 24 * 60,
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
         _ => return None,
     };
-    let minutes = number.parse::<i64>().ok().filter(|number| *number <= 10_000_000)? * minutes;
-    Some(SignedDuration::from_secs(minutes * 60))
+    let number = number.parse::<i64>().ok().filter(|number| *number <= 10_000_000)?;
+    Some(SignedDuration::from_secs(number * seconds))
 }
 
 /// Runs it: 0, or 2 when nothing or not all can be read.

@@ -5,9 +5,11 @@ mod check;
 mod checklist;
 mod cluster;
 mod decisions;
+mod exemptions;
 mod format;
 mod policies;
 mod policy;
+mod rollout;
 mod serve;
 mod snapshot;
 mod webhook_config;
@@ -38,6 +40,10 @@ enum Command {
     Decisions(decisions::DecisionsArgs),
     /// Show for every workload which items of the checklist are met, open or exempt, and what to do next
     Checklist(Box<checklist::ChecklistArgs>),
+    /// Tell who is exempt from what until when, in a cluster or in manifests
+    Exemptions(Box<exemptions::ExemptionsArgs>),
+    /// Go from audit to warn to enforce
+    Rollout(rollout::RolloutCommand),
     /// Look at policies and at what they make of a cluster
     Policy(policy::PolicyCommand),
     /// Write down what policies ask of a cluster, for check --snapshot
@@ -55,6 +61,8 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(&args),
         Command::Decisions(args) => decisions::run(&args),
         Command::Checklist(args) => checklist::run(&args),
+        Command::Exemptions(args) => exemptions::run(&args),
+        Command::Rollout(command) => rollout::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Snapshot(args) => snapshot::run(*args),
     };

@@ -50,6 +50,12 @@ pub fn raised(request: &Request) -> Option<Tier> {
     raised.filter(|_| !is_namespace && request.operation != Operation::Connect)
 }
 
+/// The scope that the labels of a namespace give what is in it.
+#[must_use]
+pub fn of_labels(labels: &BTreeMap<String, String>, defaults: Defaults) -> Scope {
+    from_labels(|key| labels.get(key).cloned(), defaults)
+}
+
 /// The namespace whose labels decide: that of the object, of a Namespace itself. `None`: the defaults decide.
 #[must_use]
 pub fn deciding_namespace(request: &Request) -> Option<String> {

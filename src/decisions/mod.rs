@@ -19,6 +19,9 @@ pub const MOST_ROWS: usize = 2_000;
 /// How long a row is kept after its last decision.
 pub const KEPT: SignedDuration = SignedDuration::from_hours(31 * 24);
 
+/// The longest break in a record: a replica that counts nothing writes once a day.
+pub const BREAK: SignedDuration = SignedDuration::from_hours(25);
+
 /// Namespace (empty: none) and policy.
 pub type Key = (String, String);
 
@@ -51,12 +54,14 @@ impl Count {
 /// What one replica recorded, or all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// When it began.
+    /// When it began, without a break until now. Rows may be older.
     pub since: Timestamp,
     /// Up to when it is complete.
     pub until: Timestamp,
     /// Decisions that found no room.
     pub dropped: u64,
+    /// The last of those.
+    pub last_dropped: Option<Timestamp>,
     /// The counts.
     pub rows: BTreeMap<Key, Count>,
 }
@@ -66,21 +71,29 @@ impl Record {
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
         let now = whole_second(now);
-        Self { since: now, until: now, dropped: 0, rows: BTreeMap::new() }
+        Self { since: now, until: now, dropped: 0, last_dropped: None, rows: BTreeMap::new() }
     }
 
     /// All records as one; `None` when there are none.
     #[must_use]
     pub fn add_up(records: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut records: Vec<Self> = records.into_iter().collect();
+        // from the end, so that it shows where the next earlier one leaves a gap
+        records.sort_by_key(|record| std::cmp::Reverse(record.until));
         records.into_iter().reduce(|mut sum, record| {
-            sum.since = sum.since.min(record.since);
-            sum.until = sum.until.max(record.until);
+            sum.since = sum.begun(&record);
             sum.dropped = sum.dropped.saturating_add(record.dropped);
+            sum.last_dropped = sum.last_dropped.max(record.last_dropped);
             for (key, count) in record.rows {
                 sum.rows.entry(key).and_modify(|sum| sum.add(&count)).or_insert(count);
             }
             sum
         })
+    }
+
+    /// When recording began, with an earlier record before it.
+    fn begun(&self, earlier: &Self) -> Timestamp {
+        if self.since.duration_since(earlier.until) > BREAK { self.since } else { self.since.min(earlier.since) }
     }
 
     fn count(&mut self, key: Key, one: Count) {
@@ -90,14 +103,19 @@ impl Record {
             self.rows.insert(key, one);
         } else {
             self.dropped = self.dropped.saturating_add(one.denials.saturating_add(one.patches));
+            self.last_dropped = self.last_dropped.max(Some(one.last));
         }
     }
 
-    /// Forgets rows whose last decision is long ago. Returns whether there were any.
+    /// Forgets rows, and what found no room, whose last decision is long ago. Returns whether there were any.
     fn forget(&mut self, now: Timestamp) -> bool {
         let before = self.rows.len();
         self.rows.retain(|_, count| now.duration_since(count.last) <= KEPT);
-        self.rows.len() != before
+        let dropped = self.last_dropped.take_if(|last| now.duration_since(*last) > KEPT);
+        if dropped.is_some() {
+            self.dropped = 0;
+        }
+        self.rows.len() != before || dropped.is_some()
     }
 }
 
@@ -152,8 +170,9 @@ impl Recorder {
     /// Adds what an earlier process of this replica recorded.
     fn resume(&self, earlier: Record) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.record.since = state.record.since.min(earlier.since);
+        state.record.since = state.record.begun(&earlier);
         state.record.dropped = state.record.dropped.saturating_add(earlier.dropped);
+        state.record.last_dropped = state.record.last_dropped.max(earlier.last_dropped);
         for (key, count) in earlier.rows {
             state.record.count(key, count);
         }
@@ -212,6 +231,19 @@ mod tests {
     }
 
     #[test]
+    fn a_day_without_a_record_is_a_break() {
+        let hours = |number: i64| number * 60 * 60;
+        let of = |since: i64, until: i64| Record { until: at(hours(until)), ..Record::new(at(hours(since))) };
+        let sum = |records: &[Record]| Record::add_up(records.to_vec()).unwrap().since;
+        assert_eq!(sum(&[of(100, 200), of(0, 80)]), at(0));
+        assert_eq!(sum(&[of(0, 70), of(100, 200)]), at(hours(100)));
+        assert_eq!(sum(&[of(0, 70), of(100, 200), of(60, 90)]), at(0));
+        let recorder = Recorder::new(at(hours(100)));
+        recorder.resume(of(0, 70));
+        assert_eq!(recorder.take(at(hours(100)), false).unwrap().since, at(hours(100)));
+    }
+
+    #[test]
     fn what_finds_no_room_is_counted() {
         let mut record = Record::new(at(0));
         for number in 0..MOST_ROWS + 3 {
@@ -219,6 +251,9 @@ mod tests {
         }
         record.count(key("0"), one(1));
         assert_eq!((record.rows.len(), record.dropped, record.rows[&key("0")].denials), (MOST_ROWS, 3, 2));
+        assert_eq!(record.last_dropped, Some(at(0)));
+        assert!(record.forget(at(2 + KEPT.as_secs())));
+        assert_eq!((record.dropped, record.last_dropped), (0, None));
     }
 
     #[test]

@@ -64,6 +64,8 @@ struct Document {
     since: Timestamp,
     until: Timestamp,
     dropped: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    last_dropped: Option<Timestamp>,
     rows: Vec<Row>,
 }
 
@@ -86,6 +88,7 @@ fn to_text(record: &Record) -> String {
         since: record.since,
         until: record.until,
         dropped: record.dropped,
+        last_dropped: record.last_dropped,
         rows: record.rows.iter().map(row).collect(),
     };
     // plain data always can be written
@@ -98,7 +101,8 @@ fn of_text(text: &str) -> Result<Record, String> {
         return Err(format!("schemaVersion {:?}; this Seawall knows \"1\"", document.schema_version));
     }
     let rows = document.rows.into_iter().map(|row| ((row.namespace, row.policy), row.count)).collect();
-    Ok(Record { since: document.since, until: document.until, dropped: document.dropped, rows })
+    let Document { since, until, dropped, last_dropped, .. } = document;
+    Ok(Record { since, until, dropped, last_dropped, rows })
 }
 
 fn record_of(map: &ConfigMap) -> Result<Record, String> {

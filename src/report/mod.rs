@@ -5,6 +5,7 @@ pub mod catalogue;
 pub mod coverage;
 pub mod decisions;
 mod diff;
+pub mod exemptions;
 pub mod fingerprint;
 pub mod fixes;
 pub mod github;
@@ -17,6 +18,7 @@ pub mod observer;
 pub mod overview;
 pub mod page;
 pub mod policyreport;
+pub mod rollout;
 pub mod sarif;
 pub mod snapshot;
 pub mod text;
@@ -82,6 +84,8 @@ pub struct Judged {
     /// Its uid, where it is stored in a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
+    /// The namespace whose labels decided; of a PersistentVolume that of its claim.
+    pub judged_in: Option<String>,
     /// Where it begins.
     pub source: Source,
     /// Violations, worst first.

@@ -68,6 +68,7 @@ pub(super) fn judged(findings: Vec<Finding>) -> Judged {
             name: "db".to_owned(),
         },
         uid: None,
+        judged_in: None,
         source: source(1),
         violations: findings.into_iter().map(|finding| Violation { finding, source: source(7) }).collect(),
         patches: Vec::new(),

@@ -32,20 +32,14 @@ impl Exemptions {
     /// Those of the configuration and of the object's annotations (of the stored object on DELETE).
     pub(super) fn of(request: &Request, snapshot: &Snapshot, scope: Scope) -> Self {
         let today = snapshot.now.to_zoned(TimeZone::UTC).date();
-        let namespace = request.namespace.as_deref().filter(|_| request.kind.kind != "Namespace").unwrap_or_default();
-        let name = request.object_name();
         let rows = snapshot.settings.exemptions.iter();
         let mut valid: Vec<Exemption> = rows
-            .filter(|row| row.covers(&request.resource.resource, namespace, name))
+            .filter(|row| covers(row, request))
             .filter_map(exemption::Row::exemption)
             .filter(|e| e.until >= today)
             .collect();
-        let exemptible = |id: &str| snapshot.policies.get(id).map(|p| p.metadata.exemptible);
-        let annotated = request.subject().map_or(Declared::None, |object| {
-            exemption::declared(object, today, bounds(snapshot, scope.tier), exemptible)
-        });
         let mut invalid = None;
-        match annotated {
+        match declared(request, snapshot, scope.tier) {
             Declared::None => {}
             Declared::Valid(exemption) => valid.push(exemption),
             Declared::Invalid { policies, problems } => invalid = Some((policies, problems.join("; "))),
@@ -106,6 +100,22 @@ impl Exemptions {
         outcome.exemptions = used;
         outcome.break_glass = broken;
     }
+}
+
+/// Whether a row of the configuration speaks of the object of a request.
+#[must_use]
+pub fn covers(row: &exemption::Row, request: &Request) -> bool {
+    let namespace = request.namespace.as_deref().filter(|_| request.kind.kind != "Namespace").unwrap_or_default();
+    row.covers(&request.resource.resource, namespace, request.object_name())
+}
+
+/// What the annotations of the object of a request say, within the bounds of a tier.
+#[must_use]
+pub fn declared(request: &Request, snapshot: &Snapshot, tier: Tier) -> Declared {
+    let today = snapshot.now.to_zoned(TimeZone::UTC).date();
+    let exemptible = |id: &str| snapshot.policies.get(id).map(|p| p.metadata.exemptible);
+    let subject = request.subject();
+    subject.map_or(Declared::None, |object| exemption::declared(object, today, bounds(snapshot, tier), exemptible))
 }
 
 /// Parameters of the policy that judges annotations, so that both say the same.

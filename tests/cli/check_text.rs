@@ -340,8 +340,15 @@ fn the_help_tells_all_flags() {
               How to print
 
               Possible values:
-              - text: For a person
-              - json: For a program, schemaVersion 1
+              - text:         For a person
+              - json:         For a program, schemaVersion 1
+              - sarif:        SARIF 2.1.0, for code scanning
+              - junit:        JUnit XML, for what shows test results
+              - github:       Annotations of GitHub Actions
+              - markdown:     A comment on a merge request
+              - html:         One page for a browser
+              - policyreport: PolicyReport manifests, wgpolicyk8s.io/v1alpha2
+              - openreports:  The same as openreports.io/v1alpha1
               
               [default: text]
 

@@ -19,6 +19,7 @@ mod check_text;
 mod check_versions;
 mod checklist;
 mod checklist_page;
+mod exemptions;
 mod field;
 mod formats;
 mod pipelines;

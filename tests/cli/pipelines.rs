@@ -1,5 +1,6 @@
 //! `docs/pipelines.md` and `.pre-commit-hooks.yaml` as they are written: every command is run, with the real Helm and kustomize.
 
+use crate::rig::skipped;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ fn path() -> String {
 fn has(program: &str) -> bool {
     let there = std::env::split_paths(&path()).any(|folder| folder.join(program).is_file());
     if !there {
-        eprintln!("*** SKIPPED: what needs {program}; .ci/run builds the tools of tests/tools. ***");
+        skipped(&format!("what needs {program}; .ci/run builds the tools of tests/tools"));
     }
     there
 }

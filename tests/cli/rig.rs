@@ -1,6 +1,7 @@
 //! Runs the real binary where the fixtures are, with an environment that changes nothing.
 
 use assert_cmd::Command;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 /// What a run left behind.
@@ -42,4 +43,9 @@ pub(crate) fn check(args: &[&str], stdin: &str) -> Run {
 /// The same, from files only.
 pub(crate) fn check_files(args: &[&str]) -> Run {
     check(args, "")
+}
+
+/// Says that something was not tried, past the capture of the test harness.
+pub(crate) fn skipped(what: &str) {
+    let _ = writeln!(std::io::stderr(), "\n*** SKIPPED: {what} ***");
 }

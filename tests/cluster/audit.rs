@@ -111,6 +111,11 @@ fn an_audit_finds_what_is_wrong_and_counts_it_once() {
     assert!(wanted.iter().all(|row| paged.violations().contains(row)), "{:?}", paged.violations());
     assert!(paged.report()["coverage"]["calls"].as_u64() > found.report()["coverage"]["calls"].as_u64());
 
+    // a namespace is judged with what is in it
+    let quotas = audit(&plane, "developer", &["--format", "json", "--policy", "namespace-quota"]);
+    assert_eq!(quotas.report()["unknown"], json!([]));
+    assert_eq!(quotas.violations(), [format!("Namespace {shop} namespace-quota")], "it has claims and no quota");
+
     since(&plane, &shop, &one);
     as_a_person_reads_it(&plane, &shop, &one);
     few_rights(&plane, &one);
@@ -238,4 +243,103 @@ fn only_reads(plane: &ControlPlane) {
     assert!(of_audits.len() > 5, "{} events", of_audits.len());
     let verbs: BTreeSet<&str> = of_audits.iter().filter_map(|e| e["verb"].as_str()).collect();
     assert!(verbs.iter().all(|verb| ["get", "list"].contains(verb)), "{verbs:?}");
+}
+
+/// The tokens of lists under way expire: they go on behind their last key, and nothing is lost or seen twice.
+#[test]
+fn a_list_whose_version_is_forgotten_goes_on() {
+    // it would keep what etcd forgets for another minute
+    let flags = vec!["--feature-gates=ListFromCacheSnapshot=false"];
+    let Some(plane) = own(&Options { audit: true, flags, ..Options::default() }) else { return };
+    let shop = plane.namespace("shop", &[("seawall.dev/tier", "tier-1"), ("seawall.dev/mode", "audit")]);
+    let api = plane.api("admin");
+    let create = |name: &str| {
+        let path = format!("/apis/apps/v1/namespaces/{shop}/statefulsets");
+        assert_eq!(api.post(&path, &objects::database_without_volume(name)).unwrap().0, 201);
+    };
+    (10..50).for_each(|number| create(&format!("db-{number}")));
+    let child = Command::new(Path::new(env!("CARGO_BIN_EXE_seawall")))
+        .args([
+            "audit",
+            "--format=json",
+            "--page-size=1",
+            "--requests-per-second=20",
+            "--policy=database-without-volume",
+        ])
+        .env_clear()
+        .env("KUBECONFIG", plane.kubeconfig("developer"))
+        .current_dir(plane.dir())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let of = |event: &Value| {
+        event["verb"] == "list"
+            && event["objectRef"]["resource"] == "statefulsets"
+            && event["user"]["username"] == "developer"
+    };
+    let lists = || plane.audit_events().into_iter().filter(|event| of(event)).collect::<Vec<_>>();
+    crate::harness::process::eventually("the list is under way", std::time::Duration::from_secs(60), || {
+        (lists().len() >= 5).then_some(())
+    });
+    // one before and one behind where the list is now
+    create("a-late");
+    create("z-late");
+    plane.forget_history();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let run = Run { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) };
+    let gone = lists().iter().filter(|event| event["responseStatus"]["code"] == 410).count();
+    let mut wanted: Vec<String> =
+        (10..50).map(|number| format!("StatefulSet {shop}/db-{number} database-without-volume")).collect();
+    let mut found = run.violations();
+    found.retain(|row| !row.contains("-late"));
+    wanted.sort();
+    assert_eq!(found, wanted, "{gone} gone");
+    assert_eq!((run.code, run.missing()), (0, Vec::new()), "{}", run.stderr);
+    assert!(gone > 0, "the API server forgot nothing: this shows nothing");
+}
+
+/// `seawall exemptions` of the cluster: labels of the namespaces bound what an annotation may say, and who may not list says so.
+#[test]
+fn the_exemptions_of_a_cluster_are_told() {
+    let Some(plane) = own(&Options { audit: true, ..Options::default() }) else { return };
+    let shop = plane.namespace("shop", &[("seawall.dev/tier", "tier-2")]);
+    let pay = plane.namespace("pay", &[("seawall.dev/tier", "tier-0")]);
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let until = today.checked_add(jiff::Span::new().days(30)).unwrap().to_string();
+    let exempt = |namespace: &str| {
+        let mut set = objects::database_without_volume("orders").with("/metadata/namespace", namespace);
+        set["metadata"]["annotations"] = json!({
+            "seawall.dev/exempt": "database-without-volume",
+            "seawall.dev/exempt-reason": "moving",
+            "seawall.dev/exempt-until": until,
+        });
+        set
+    };
+    apply(&plane, &[exempt(&shop), exempt(&pay)]);
+    let run = |user: &str, args: &[&str]| {
+        let output = Command::new(Path::new(env!("CARGO_BIN_EXE_seawall")))
+            .args([&["exemptions", "--format", "json"], args].concat())
+            .env_clear()
+            .env("KUBECONFIG", plane.kubeconfig(user))
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Run { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    };
+    let found = run("developer", &[]);
+    assert_eq!(found.code, 0, "{}{}", found.stdout, found.stderr);
+    let states = |run: &Run| -> Vec<(String, String)> {
+        let row = |row: &Value| {
+            (row["resource"]["namespace"].as_str().unwrap().to_owned(), row["state"].as_str().unwrap().to_owned())
+        };
+        run.report()["exemptions"].as_array().unwrap().iter().map(row).collect()
+    };
+    assert_eq!(states(&found), [(shop.clone(), "valid".to_owned()), (pay.clone(), "invalid".to_owned())]);
+    assert_eq!(states(&run("developer", &["-n", &pay])), [(pay, "invalid".to_owned())]);
+    // a user without rights is told so, and does not take it for an empty list
+    let blind = run("nobody", &[]);
+    assert_eq!(blind.code, 2, "{}", blind.stdout);
+    assert!(!blind.report()["missing"].as_array().unwrap().is_empty(), "{}", blind.stdout);
 }

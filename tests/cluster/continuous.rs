@@ -192,6 +192,11 @@ fn a_filled_cluster_is_judged_once_and_written_once() {
     await_passes(&seawall, 1.0);
     assert_eq!((writes(&seawall), judged(&seawall)), (written, settled));
 
+    let status = std::fs::read_to_string(format!("/proc/{}/status", seawall.process.pid().unwrap())).unwrap();
+    let memory = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
+    let took = seawall.metric("seawall_audit_pass_duration_seconds", &[]);
+    let _ = writeln!(told, "a pass in which nothing changed: {took:.2} s; peak memory of the process {memory}");
+
     // who takes over finds the reports as they should be
     drop(seawall);
     let mut next = start(&plane, "next", &[]);

@@ -28,5 +28,6 @@ mod ratchet;
 mod rbac;
 mod registration;
 mod reports;
+mod rollout;
 mod snapshot;
 mod storage;

@@ -90,6 +90,21 @@ fn policy_reports_are_taken_by_an_api_server_and_go_with_their_objects() {
         assert!(classes.iter().any(|report| report["scope"]["name"] == "deletes"), "{classes:?}");
     }
 
+    // the other formats tell of stored objects what would be, though the mode is audit
+    for (format, part) in [
+        ("sarif", format!("cluster/{shop}/StatefulSet/orders")),
+        ("junit", format!("<testsuite name=\"{shop}\" tests=\"1\" failures=\"1\"")),
+        ("github", format!("::error title=database-without-volume%3A StatefulSet {shop}/orders::would deny: ")),
+        ("markdown", "- **would deny** ` database-without-volume `".to_owned()),
+        (
+            "html",
+            format!("<tr data-namespace=\"{shop}\" data-tier=\"tier-1\" data-policy=\"database-without-volume\">"),
+        ),
+    ] {
+        let text = audit(&plane, format);
+        assert!(text.contains(&part), "{format}: {part} is not in\n{text}");
+    }
+
     // what is in the columns, for people
     let table = admin.run(&["get", "policyreports", "-n", &shop], "").ok().stdout;
     assert!(table.contains("StatefulSet") && table.contains("orders"), "{table}");

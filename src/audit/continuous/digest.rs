@@ -23,13 +23,23 @@ const BOOKKEEPING: &[&str] = &["managedFields", "resourceVersion", "generation"]
 /// The hash of an object without its bookkeeping.
 pub(super) fn of_object(object: &Value) -> u64 {
     let mut hasher = DefaultHasher::new();
-    hash(object, Place::Object, &mut hasher);
+    hash(object, Place::Object { status: true }, &mut hasher);
+    hasher.finish()
+}
+
+/// The hash of what owners write of an object: without its status, which controllers write all the time.
+pub(super) fn of_written(object: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hash(object, Place::Object { status: false }, &mut hasher);
     hasher.finish()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    Object,
+    /// The object itself, with its status or without.
+    Object {
+        status: bool,
+    },
     Metadata,
     Below,
 }
@@ -47,13 +57,15 @@ fn hash(value: &Value, place: Place, hasher: &mut DefaultHasher) {
         Value::Object(fields) => {
             5_u8.hash(hasher);
             for (key, value) in fields {
-                // the second: of the conditions of a node
+                // the last: of the conditions of a node
                 let of_metadata = place == Place::Metadata && BOOKKEEPING.contains(&key.as_str());
-                if of_metadata || key == "lastHeartbeatTime" {
+                let of_controllers = place == Place::Object { status: false } && key == "status";
+                if of_metadata || of_controllers || key == "lastHeartbeatTime" {
                     continue;
                 }
                 key.hash(hasher);
-                let below = if place == Place::Object && key == "metadata" { Place::Metadata } else { Place::Below };
+                let root = matches!(place, Place::Object { .. });
+                let below = if root && key == "metadata" { Place::Metadata } else { Place::Below };
                 hash(value, below, hasher);
             }
             6_u8.hash(hasher);

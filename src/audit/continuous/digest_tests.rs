@@ -126,4 +126,10 @@ fn only_bookkeeping_is_left_out() {
     ] {
         assert_ne!(with(pointer, value.clone()), of_object(&base), "{pointer} {value}");
     }
+    let mut later = base.clone();
+    later["status"] = json!({"replicas": 1});
+    assert_ne!(of_object(&later), of_object(&base));
+    assert_eq!(of_written(&later), of_written(&base));
+    later["spec"]["status"] = json!("x");
+    assert_ne!(of_written(&later), of_written(&base));
 }

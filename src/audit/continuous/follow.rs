@@ -28,7 +28,7 @@ const MOST_WAITING: usize = 1000;
 #[derive(Debug)]
 pub(super) enum Change {
     /// It was made or changed.
-    Applied(Source, Box<Value>),
+    Applied(Box<(Source, Value)>),
     /// It was deleted.
     Deleted,
 }
@@ -141,7 +141,8 @@ async fn watch(client: &Client, source: &Source, version: &mut String, changes: 
         if let Some(seen) = object.pointer("/metadata/resourceVersion").and_then(Value::as_str) {
             seen.clone_into(version);
         }
-        let change = if deleted { Change::Deleted } else { Change::Applied(source.clone(), Box::new(object.clone())) };
+        let change =
+            if deleted { Change::Deleted } else { Change::Applied(Box::new((source.clone(), object.clone()))) };
         changes.add(key(&source.resource, &object), change);
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Counted {
 struct Memo {
     /// The pass that saw it last.
     pass: u64,
-    /// Hash of the object.
+    /// Hash of what its owner wrote of it.
     object: u64,
     /// Hash of what the verdict depends on; zero: to be judged again.
     input: u64,
@@ -122,7 +122,7 @@ impl Memory {
         known
     }
 
-    /// Whether a change of an object is none that matters: the same but for its bookkeeping.
+    /// Whether a change of an object is none that its owner made: the same but for status and bookkeeping.
     pub(super) fn is_same(&self, key: &Key, object: u64) -> bool {
         self.objects.get(key).is_some_and(|memo| memo.object == object)
     }
@@ -158,7 +158,7 @@ impl Memory {
                 continue;
             }
             let row = match verdict {
-                Verdict::Row { row, .. } => Some(row),
+                Verdict::Row { row, .. } => Some(&**row),
                 _ => None,
             };
             let before = self.objects.get(&key).cloned();

@@ -35,6 +35,7 @@ fn row(object: &Value, policies: &[&str]) -> Judged {
             name: text("/metadata/name"),
         },
         uid: Some(text("/metadata/uid")),
+        judged_in: None,
         violations: policies.iter().map(finding).collect(),
         patches: vec![],
         unknown: vec![],
@@ -71,7 +72,7 @@ impl Rig {
     }
 
     fn found(&mut self, object: &Value, input: u64, policies: &[&str]) -> Vec<Order> {
-        self.learn(object, input, Verdict::Row { row: row(object, policies), whole: true }, &[])
+        self.learn(object, input, Verdict::Row { row: Box::new(row(object, policies)), whole: true }, &[])
     }
 
     fn knows(&mut self, object: &Value, input: u64) -> bool {
@@ -175,16 +176,16 @@ fn without_an_answer_nothing_changes() {
     let mut doubtful = row(&db, &[]);
     doubtful.unknown.push(UnknownRow { policy: "a".into(), missing: "services".into() });
     for (verdict, unknown) in [
-        (Verdict::Row { row: row(&db, &[]), whole: false }, &[][..]),
+        (Verdict::Row { row: Box::new(row(&db, &[])), whole: false }, &[][..]),
         (Verdict::Failed, &[]),
-        (Verdict::Row { row: doubtful.clone(), whole: true }, &["services"]),
+        (Verdict::Row { row: Box::new(doubtful.clone()), whole: true }, &["services"]),
     ] {
         assert!(rig.learn(&db, 2, verdict, unknown).is_empty());
         assert_eq!(rig.count(), 1);
         assert!(!rig.knows(&db, 1) && !rig.knows(&db, 2), "to be judged again");
     }
     // a kind that is not served is no doubt: it stays unknown
-    let orders = rig.learn(&db, 2, Verdict::Row { row: doubtful, whole: true }, &[]);
+    let orders = rig.learn(&db, 2, Verdict::Row { row: Box::new(doubtful), whole: true }, &[]);
     assert_eq!(execute(&mut rig.memory, orders), ["went a", "write seawall-uid-db"]);
 }
 

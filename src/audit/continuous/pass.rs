@@ -28,7 +28,7 @@ struct Remembering {
     inputs: Inputs,
     orders: mpsc::Sender<Order>,
     metrics: Arc<Metrics>,
-    /// Hashes of the group that was asked about last.
+    /// Of the group that was asked about last: the hash of what it depends on, and those of what was written of its objects.
     asked: (u64, Vec<u64>),
     judged: u64,
 }
@@ -55,7 +55,8 @@ impl Keeper for Remembering {
 
     fn wants(&mut self, group: &Group<'_>) -> bool {
         let objects: Vec<u64> = group.items().map(|item| digest::of_object(item.object)).collect();
-        self.asked = (self.inputs.of_group(group, &objects), objects);
+        let written = group.items().map(|item| digest::of_written(item.object)).collect();
+        self.asked = (self.inputs.of_group(group, &objects), written);
         !lock(&self.memory).knows(group, self.asked.0)
     }
 
@@ -188,8 +189,9 @@ impl Auditor {
         for (key, change) in objects {
             let of_set = ["statefulsets", "persistentvolumeclaims"].contains(&key.0.as_str());
             match change {
-                Change::Applied(source, object) => {
-                    if lock(&self.memory).is_same(&key, digest::of_object(&object)) {
+                Change::Applied(applied) => {
+                    let (source, object) = *applied;
+                    if lock(&self.memory).is_same(&key, digest::of_written(&object)) {
                         continue;
                     }
                     // on these hang the verdicts of many objects, which a pass finds
@@ -197,7 +199,7 @@ impl Auditor {
                     if of_set {
                         together.entry(key.1.clone()).or_default().insert(key);
                     } else {
-                        alone.push((source, vec![*object]));
+                        alone.push((source, vec![object]));
                     }
                 }
                 Change::Deleted => {
@@ -295,7 +297,7 @@ fn judge_now(
     let items = parts.iter().flat_map(|(source, objects)| objects.iter().map(move |object| Item { source, object }));
     let mut orders = Vec::new();
     for group in groups(items.collect()) {
-        let digests: Vec<u64> = group.items().map(|item| digest::of_object(item.object)).collect();
+        let digests: Vec<u64> = group.items().map(|item| digest::of_written(item.object)).collect();
         let touched = |(item, digest): (Item<'_>, &u64)| {
             let key = key(&item.source.resource, item.object);
             changed.is_none_or(|changed| changed.contains(&key)) && !lock(memory).is_same(&key, *digest)

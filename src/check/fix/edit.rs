@@ -255,7 +255,9 @@ impl Edits<'_> {
             Some(at) => self.push(at, at, text),
             // the last line has no line break, and gets none
             None => {
-                let text = text.strip_suffix(self.eol).unwrap_or(&text);
+                // but for a block of text, to which it may belong
+                let cut = text.strip_suffix(self.eol).filter(|_| !block.contains(" |\n"));
+                let text = cut.unwrap_or(&text);
                 self.push(self.text.len(), self.text.len(), format!("{}{text}", self.eol));
             }
         }

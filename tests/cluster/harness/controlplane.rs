@@ -42,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) audit: bool,
     /// Addresses other than loopback under which network namespaces of the test reach the API server.
     pub(crate) extra_addresses: Vec<Ipv4Addr>,
+    /// Further flags of kube-apiserver.
+    pub(crate) flags: Vec<&'static str>,
 }
 
 /// A running control plane. Dropping it kills it.
@@ -398,6 +400,7 @@ fn start_apiserver(
         "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
         format!("--enable-aggregator-routing={}", options.aggregator_routing),
     ];
+    args.extend(options.flags.iter().map(|flag| (*flag).to_owned()));
     if options.audit {
         let policy = json!({
             "apiVersion": "audit.k8s.io/v1", "kind": "Policy",
