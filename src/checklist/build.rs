@@ -140,7 +140,7 @@ fn cell(policies: &[&Metadata], members: &[&Part], tier: Tier, missing: &[&str])
 fn key(found: &Found) -> impl Ord + '_ {
     (
         found.exempt_until.is_some(),
-        Reverse(found.action),
+        Reverse(found.in_enforce),
         found.severity,
         &found.policy,
         &found.object.name,
@@ -186,6 +186,7 @@ fn add(found: &mut Vec<Found>, finding: &Finding, member: &Part) {
         severity: finding.severity,
         action: finding.action,
         effective_action: finding.effective,
+        in_enforce: finding.in_enforce,
         object: member.id.clone(),
         part: finding.expanded_from.clone(),
         field,

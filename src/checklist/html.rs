@@ -173,7 +173,7 @@ fn task(row: &Row, item: &str, found: &Found, later: &str, out: &mut dyn Write) 
         text(&name(resource)),
         text(&resource.kind),
         found.severity,
-        does(found.action),
+        does(found.in_enforce),
         what(found, row),
         fix(found)
     )
@@ -204,12 +204,12 @@ const fn does(action: Action) -> &'static str {
 fn sign(cell: &Cell) -> (&'static str, &'static str, String) {
     match (cell.state, cell.worst()) {
         (State::Open, Some(worst)) => {
-            let (class, sign) = match worst.action {
+            let (class, sign) = match worst.in_enforce {
                 Action::Deny => ("deny", "✗"),
                 Action::Warn => ("warn", "!"),
                 Action::Audit | Action::Off => ("audit", "o"),
             };
-            (class, sign, format!("open, {}, {}", worst.severity, does(worst.action)))
+            (class, sign, format!("open, {}, {}", worst.severity, does(worst.in_enforce)))
         }
         (State::Exempt, _) => ("exempt", "e", format!("exempt until {}", cell.exempt_until.as_deref().unwrap_or("?"))),
         (State::Unknown, _) if cell.unknown == [Gap::NoPolicy] => ("none", "·", "no policy covers it yet".to_owned()),

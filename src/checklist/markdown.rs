@@ -80,7 +80,7 @@ fn table(card: &Scorecard, heading: &str, columns: std::ops::Range<usize>, out: 
 
 fn word(cell: &Cell) -> String {
     match (cell.state, cell.worst()) {
-        (State::Open, Some(worst)) => format!("**open** ({}, {})", worst.severity, worst.action),
+        (State::Open, Some(worst)) => format!("**open** ({}, {})", worst.severity, worst.in_enforce),
         (State::Exempt, _) => format!("exempt until {}", cell.exempt_until.as_deref().unwrap_or("?")),
         (State::Unknown, _) if cell.unknown == [super::Gap::NoPolicy] => "no policy yet".to_owned(),
         (state, _) => state.as_str().to_owned(),

@@ -68,6 +68,8 @@ pub struct Found {
     pub action: Action,
     /// Action after the mode and every other cap.
     pub effective_action: Action,
+    /// What the action would be in mode enforce: weaker than `action` for what an operator owns.
+    pub in_enforce: Action,
     /// The object that has it.
     pub object: ResourceId,
     /// Part of the object, as `volumeClaimTemplates[data]`.

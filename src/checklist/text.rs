@@ -23,7 +23,7 @@ pub struct Look {
 
 /// The sign of a cell. Open ones say how much it matters: would be rejected, would warn, is recorded.
 fn sign(cell: &Cell, look: Look) -> (&'static str, Ink) {
-    match (cell.state, cell.worst().map(|worst| worst.action)) {
+    match (cell.state, cell.worst().map(|worst| worst.in_enforce)) {
         (State::Open, Some(Action::Deny)) => (if look.unicode { "✗" } else { "X" }, Ink::Red),
         (State::Open, Some(Action::Warn)) => ("!", Ink::Yellow),
         (State::Open, _) => ("o", Ink::Cyan),
@@ -146,10 +146,10 @@ fn tasks(card: &Scorecard, look: Look, out: &mut dyn Write) -> io::Result<()> {
 fn task(number: usize, row: &Row, item: &str, found: &Found, look: Look, out: &mut dyn Write) -> io::Result<()> {
     let open = row.cells.iter().filter(|cell| cell.state == State::Open).count();
     let more = if open > 1 { format!(" ({} more open)", open - 1) } else { String::new() };
-    let ink = if found.action == Action::Deny { Ink::Red } else { Ink::Yellow };
+    let ink = if found.in_enforce == Action::Deny { Ink::Red } else { Ink::Yellow };
     let heading = format!("{}{more}", object(&row.resource));
     wrapped(&format!("{number:>3}. "), &clean(&heading), Some((Ink::Bold, look)), out)?;
-    let what = format!("{item} [{}] {}, {}", found.policy, found.severity, found.action);
+    let what = format!("{item} [{}] {}, {}", found.policy, found.severity, found.in_enforce);
     wrapped("     ", &clean(&what), Some((ink, look)), out)?;
     let at = if row.source.is_some() || found.object != row.resource {
         place(found, &row.resource)

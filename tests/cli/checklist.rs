@@ -88,7 +88,9 @@ fn rows_are_workloads_and_cells_count_what_they_use() {
     // an operator's resource, with what it made
     let main = rows["shop/main"];
     assert_eq!((state(main, "operators"), state(main, "replication")), ("open", "open"));
-    assert_eq!(main["cells"]["replication"]["found"][0]["object"]["name"], "main-1");
+    let owned = &main["cells"]["replication"]["found"][0];
+    assert_eq!((&owned["object"]["name"], &owned["action"]), (&"main-1".into(), &"Deny".into()));
+    assert_eq!(owned["inEnforce"], "Audit", "what an operator owns is not rejected");
 }
 
 #[test]
