@@ -12,6 +12,7 @@ use crate::certs::{self, Certificates, Reports, issue};
 use crate::config::Settings;
 use crate::context::cluster::ClusterContext;
 use crate::decisions::Recorder;
+use crate::decisions::bodies::Bodies;
 use crate::decisions::store::Keeper;
 use crate::engine::pool::Pool;
 use crate::kubeapi;
@@ -116,6 +117,9 @@ pub(super) struct ServeArgs {
     /// How often counts of would-be decisions are written to a ConfigMap, when there are new ones; 0: never
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     decisions_seconds: u64,
+    /// Keep requests that would have been rejected as cases for tests in this folder, at most 500, secrets replaced
+    #[arg(long, value_name = "FOLDER")]
+    record_bodies: Option<PathBuf>,
     /// text or json
     #[arg(long, value_name = "FORMAT", default_value = "text", env = "SEAWALL_LOG_FORMAT")]
     log_format: LogFormat,
@@ -212,6 +216,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         sampling: AtomicBool::new(false),
         metrics: metrics.clone(),
         decisions: recorder.clone(),
+        bodies: args.record_bodies.as_deref().map(Bodies::start).transpose()?,
         sampled: AtomicU32::new(0),
     });
 

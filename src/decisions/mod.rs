@@ -5,6 +5,8 @@
 //! write the same object and a restart loses at most what came since the last write. Who reads adds all of them up
 //! ([`Record::add_up`]). Only counts, names and times: never an object.
 
+pub mod bodies;
+pub mod redact;
 pub mod store;
 
 use crate::review::Outcome;

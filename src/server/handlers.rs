@@ -9,6 +9,7 @@ use crate::admission::response::Response as Answer;
 use crate::context::cluster::ClusterContext;
 use crate::context::scope;
 use crate::decisions::Recorder;
+use crate::decisions::bodies::Bodies;
 use crate::engine::pool::{Pool, PoolError};
 use crate::patch::plan::DropKind;
 use crate::policy::exemption::Source;
@@ -66,6 +67,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// What would have been decided; none without a cluster to keep it in.
     pub decisions: Option<Arc<Recorder>>,
+    /// Keeps requests that would have been rejected; none unless it was asked for.
+    pub bodies: Option<Bodies>,
     /// Counts validated requests, to sample some.
     pub sampled: AtomicU32,
 }
@@ -338,6 +341,9 @@ impl App {
         }
         if let Some(decisions) = &self.decisions {
             decisions.add(scope::deciding_namespace(request).as_deref(), outcome, jiff::Timestamp::now());
+        }
+        if let Some(bodies) = &self.bodies {
+            bodies.add(request, outcome);
         }
         for used in &outcome.exemptions {
             let source = match used.exemption.source {
