@@ -78,6 +78,19 @@ fn replace(object: &mut Value, key: &str) {
     }
 }
 
+/// Short flags whose value is a password with some client: `mysql -p`, `redis-cli -a`, `curl -u`.
+const SHORT_FLAGS: [&str; 3] = ["-p", "-a", "-u"];
+
+/// `-phunter2`, as clients of MySQL take it; not `--port`.
+fn glued_password(word: &str) -> bool {
+    word.len() > 2 && word.starts_with("-p") && !word.contains('=')
+}
+
+/// A flag that is followed by a secret.
+fn announces_secret(flag: &str) -> bool {
+    SHORT_FLAGS.contains(&flag) || (flag.starts_with('-') && is_secret(flag))
+}
+
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     WORDS.iter().any(|word| name.contains(word))
@@ -89,7 +102,7 @@ fn arguments(words: &mut [Value]) {
     for word in words {
         let Some(text) = word.as_str() else { continue };
         let new = if secret_next && !text.starts_with('-') { REDACTED.to_owned() } else { script(text) };
-        secret_next = text.starts_with('-') && !text.contains(['=', ' ', '\n']) && is_secret(text);
+        secret_next = !text.contains(['=', ' ', '\n']) && announces_secret(text);
         *word = Value::from(new);
     }
 }
@@ -104,6 +117,7 @@ fn script(text: &str) -> String {
             let name_end = word.find(['=', ':']);
             let new = match name_end {
                 _ if secret_next && !word.is_empty() && !word.starts_with('-') => REDACTED.to_owned(),
+                _ if glued_password(word) => format!("-p{REDACTED}"),
                 Some(end) if is_secret(word.get(..end).unwrap_or_default()) => {
                     format!("{}{REDACTED}", word.get(..=end).unwrap_or_default())
                 }
@@ -111,8 +125,7 @@ fn script(text: &str) -> String {
             };
             if !word.is_empty() {
                 secret_next = name_end.is_none_or(|end| end + 1 == word.len())
-                    && (word.starts_with('-') || name_end.is_some())
-                    && is_secret(word);
+                    && (announces_secret(word) || (name_end.is_some() && is_secret(word)));
             }
             new + space
         })
@@ -142,8 +155,8 @@ mod tests {
                 "kubectl.kubernetes.io/last-applied-configuration": "hunter2"}},
             "status": {"x": "hunter2"},
             "spec": {"template": {"spec": {"containers": [{"name": "db",
-                "command": ["sh", "-c", "PGPASSWORD=hunter2 psql --password hunter2 postgres://u:hunter2@h/db\nexec postgres -D /data"],
-                "args": ["--requirepass", "hunter2", "--dir=/data", "--token=hunter2", "--masterauth", "hunter2"],
+                "command": ["sh", "-c", "PGPASSWORD=hunter2 psql --password hunter2 postgres://u:hunter2@h/db\nmysql -u root:hunter2 -phunter2\nexec postgres -D /data"],
+                "args": ["--requirepass", "hunter2", "--dir=/data", "--token=hunter2", "--masterauth", "hunter2", "-a", "hunter2", "-phunter2"],
                 "readinessProbe": {"httpGet": {"httpHeaders": [{"name": "X", "value": "hunter2"}]}},
                 "env": [{"name": "PGDATA", "value": "/data"}, {"name": "X", "value": "hunter2"}, {"name": "N", "value": "3"},
                     {"name": "API_KEY", "value": "12345"}, {"name": "FROM", "valueFrom": {"secretKeyRef": {"name": "s"}}}]}]}}}});
@@ -152,11 +165,21 @@ mod tests {
         let container = &found["spec"]["template"]["spec"]["containers"][0];
         assert_eq!(
             container["command"][2],
-            "PGPASSWORD=redacted psql --password redacted postgres://redacted@h/db\nexec postgres -D /data"
+            "PGPASSWORD=redacted psql --password redacted postgres://redacted@h/db\nmysql -u redacted -predacted\nexec postgres -D /data"
         );
         assert_eq!(
             container["args"],
-            json!(["--requirepass", "redacted", "--dir=/data", "--token=redacted", "--masterauth", "redacted"])
+            json!([
+                "--requirepass",
+                "redacted",
+                "--dir=/data",
+                "--token=redacted",
+                "--masterauth",
+                "redacted",
+                "-a",
+                "redacted",
+                "-predacted"
+            ])
         );
         let values: Vec<&Value> = container["env"].as_array().unwrap().iter().map(|v| &v["value"]).collect();
         assert_eq!(values, [&json!("/data"), &json!(REDACTED), &json!("3"), &json!(REDACTED), &Value::Null]);

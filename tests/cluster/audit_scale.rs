@@ -18,6 +18,8 @@ use crate::harness::own;
 const PER_NAMESPACE: usize = 50;
 /// Bytes that no policy reads, in every object where there are few: what is kept by mistake shows.
 const BALLAST: usize = 32 * 1024;
+/// Objects in a page where there are few: every size below has full pages of each kind, so their memory is the same.
+const SMALL_PAGE: usize = 100;
 /// What two runs of the same size may differ by, in bytes.
 const NOISE: u64 = 12 << 20;
 /// What the peak may grow by for each object more, in bytes. Decoded, an object without ballast takes about ten times that.
@@ -37,7 +39,7 @@ struct Cost {
 fn memory_does_not_grow_with_the_cluster() {
     let Some(plane) = own(&Options::default()) else { return };
     let wanted = std::env::var("SEAWALL_AUDIT_OBJECTS").ok();
-    let ballast = if wanted.is_some() { 0 } else { BALLAST };
+    let (ballast, page) = if wanted.is_some() { (0, 500) } else { (BALLAST, SMALL_PAGE) };
     let sizes: Vec<usize> =
         wanted.unwrap_or_else(|| "500,2000".to_owned()).split(',').map(|size| size.trim().parse().unwrap()).collect();
     plane.kubectl_as("admin").apply(&objects::storage_class("standard").to_string(), &[]).ok();
@@ -47,7 +49,7 @@ fn memory_does_not_grow_with_the_cluster() {
     for size in sizes {
         fill(&plane, filled, size, ballast);
         filled = size;
-        let cost = audit(&plane);
+        let cost = audit(&plane, page);
         let plain = list_and_decode(&plane);
         println!(
             "{size:>7} {:>7} {:>6} {:>9.1} {:>8.1} {:>7.1}",
@@ -58,8 +60,8 @@ fn memory_does_not_grow_with_the_cluster() {
             cost.took.as_secs_f64() / plain.as_secs_f64()
         );
         assert!(cost.listed >= size as u64 && cost.judged >= size as u64, "{} of {size} were listed", cost.listed);
-        // pages of 500 of a dozen kinds, and what the start asks
-        assert!(cost.calls <= size as u64 / 500 + 60, "{} calls", cost.calls);
+        // pages of a dozen kinds, and what the start asks
+        assert!(cost.calls <= (size / page) as u64 + 60, "{} calls", cost.calls);
         costs.push((size as u64, cost));
     }
     for pair in costs.windows(2) {
@@ -105,11 +107,12 @@ fn make(api: &Api, number: usize, ballast: usize) {
 }
 
 /// Runs the audit and looks at the memory of its process until it ends.
-fn audit(plane: &ControlPlane) -> Cost {
+fn audit(plane: &ControlPlane, page: usize) -> Cost {
     let report = plane.dir().join("audit.json");
     let started = Instant::now();
     let mut process = Command::new(env!("CARGO_BIN_EXE_seawall"))
         .args(["audit", "--format", "json", "--requests-per-second", "1000", "--fail-on", "never"])
+        .args(["--page-size", &page.to_string()])
         .env_clear()
         .env("KUBECONFIG", plane.kubeconfig("admin"))
         .stdout(Stdio::from(std::fs::File::create(&report).unwrap()))

@@ -8,6 +8,7 @@
     reason = "clippy knows test functions, but not the helpers of a test binary"
 )]
 
+mod bodies;
 mod broken;
 mod drain;
 mod exemptions;
