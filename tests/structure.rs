@@ -49,6 +49,7 @@ fn the_core_knows_no_front_end() {
         "server",
         "check",
         "policytest",
+        "policysource",
         "report",
         "cli",
         "audit",

@@ -1,5 +1,6 @@
 //! `seawall policy …`: what policies are and what they make of a cluster.
 
+mod bundle;
 mod catalogue;
 
 use clap::{Args, Subcommand};
@@ -16,11 +17,17 @@ pub(super) struct PolicyCommand {
 enum Command {
     /// Print which storage classes may be used in each tier and for each profile
     Catalogue(Box<catalogue::CatalogueArgs>),
+    /// Make a bundle of a folder of policies: a tarball for OPA and Seawall, a ConfigMap, or an OCI image layout
+    Bundle(Box<bundle::BundleArgs>),
+    /// Push a folder of policies to an OCI registry
+    Push(Box<bundle::PushArgs>),
 }
 
 /// Runs one.
 pub(super) fn run(command: PolicyCommand) -> anyhow::Result<ExitCode> {
     match command.command {
         Command::Catalogue(args) => catalogue::run(*args),
+        Command::Bundle(args) => bundle::bundle(&args),
+        Command::Push(args) => bundle::push(&args),
     }
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod register;
+mod reload;
 mod sample;
 
 use crate::certs::files::CertificateFiles;
@@ -16,11 +17,9 @@ use crate::decisions::bodies::Bodies;
 use crate::decisions::store::Keeper;
 use crate::engine::pool::Pool;
 use crate::kubeapi;
-use crate::policy::bundle::Bundle;
 use crate::policy::mode::Mode;
 use crate::review::Snapshot;
 use crate::server::handlers::{self, App};
-use crate::server::policies::{self, PolicySource};
 use crate::server::{Condition, DrainConfig, Ended, Limits, Readiness, Server, ServerConfig, Shutdown, router};
 use crate::telemetry::logging::{self, LogFormat};
 use crate::telemetry::metrics::Metrics;
@@ -32,7 +31,6 @@ use arc_swap::ArcSwap;
 use clap::Args;
 use kube::Client;
 use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,12 +38,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
-
-/// How often the policy folder is looked at.
-const LOOK: Duration = Duration::from_secs(2);
-
-/// Longest compiling and testing of a changed folder.
-const BUILD: Duration = Duration::from_secs(120);
 
 /// How long a start waits for the first lists of the cluster before it serves with what is there.
 const FIRST_SYNC: Duration = Duration::from_secs(20);
@@ -76,12 +68,8 @@ pub(super) struct ServeArgs {
     /// Configuration file
     #[arg(long, value_name = "FILE", env = "SEAWALL_CONFIG")]
     config: Option<PathBuf>,
-    /// Folder of policies that extend the embedded ones; read again when it changes
-    #[arg(long, value_name = "FOLDER", env = "SEAWALL_POLICIES")]
-    policies: Option<PathBuf>,
-    /// The folder of --policies replaces the embedded ones
-    #[arg(long, requires = "policies")]
-    policies_only: bool,
+    #[command(flatten)]
+    policies: reload::PoliciesArgs,
     /// Certificate chain in PEM; read again when it changes [default: self-made]
     #[arg(long, value_name = "FILE", requires = "tls_key", env = "SEAWALL_TLS_CERT")]
     tls_cert: Option<PathBuf>,
@@ -178,13 +166,9 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         settings.defaults.mode = Mode::Enforce;
     }
     let settings = Arc::new(settings);
-    let source = PolicySource { folder: args.policies.clone(), only: args.policies_only };
-    let bundle = source.read()?;
-    let policies = Arc::new(source.build(&bundle, &settings)?);
     let metrics = Arc::new(Metrics::new());
     let readiness = Readiness::expecting(&[POLICIES, CERTIFICATE]);
-    readiness.set(POLICIES, Condition::Ok);
-    metrics.record_policies_loaded(policies.policies().len(), certs::now());
+    let (reload, policies) = args.policies.start(settings.clone(), &metrics, &readiness).await?;
     metrics.set_known_resources(
         policies.policies().iter().flat_map(|p| p.metadata.rules.iter().flat_map(|r| r.resources.clone())),
     );
@@ -271,8 +255,8 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         .zip(cluster.clone())
         .and_then(|cluster| audit::start(&args.audit, cluster, identity(&args, &namespace), app.clone(), &shutdown));
     let (wanted, keeper) = registered.map(register::Registered::split).unzip();
-    if source.folder.is_some() {
-        tokio::spawn(reload(source, bundle, app.clone(), readiness.clone(), wanted, audits));
+    if let Some(reload) = reload {
+        tokio::spawn(reload.run(app.clone(), readiness.clone(), wanted, audits));
     }
     if let Some(cluster) = cluster {
         tokio::spawn(watch_context(cluster, readiness.clone(), metrics.clone()));
@@ -403,74 +387,6 @@ fn target(args: &ServeArgs, namespace: &str, admission: SocketAddr) -> anyhow::R
         (None, Some(service)) => WebhookTarget::service(service)?,
         (None, None) => WebhookTarget::service(&format!("{namespace}/seawall"))?,
     })
-}
-
-/// Reads the policy folder again when it changes. A bad set leaves the last good one serving.
-async fn reload(
-    source: PolicySource,
-    first: Bundle,
-    app: Arc<App>,
-    readiness: Readiness,
-    wanted: Option<register::Wanted>,
-    audits: bool,
-) {
-    let fingerprint = |bundle: &Result<Bundle, crate::policy::bundle::BundleError>| {
-        let mut hasher = DefaultHasher::new();
-        match bundle {
-            Ok(bundle) => format!("{bundle:?}").hash(&mut hasher),
-            Err(error) => error.to_string().hash(&mut hasher),
-        }
-        hasher.finish()
-    };
-    let mut last = fingerprint(&Ok(first));
-    loop {
-        tokio::time::sleep(LOOK).await;
-        let looking = source.clone();
-        let look = tokio::task::spawn_blocking(move || {
-            let bundle = looking.read();
-            (fingerprint(&bundle), bundle)
-        });
-        let Ok((now, bundle)) = look.await else { continue };
-        if now == last {
-            continue;
-        }
-        // kept whatever comes of it: a set that hangs or panics the compiler is not tried again and again
-        last = now;
-        let (building, settings) = (source.clone(), app.snapshot.load().settings.clone());
-        match policies::within(BUILD, move || building.build(&bundle?, &settings)).await {
-            Ok(set) => {
-                let set = Arc::new(set);
-                if let Some(cluster) = &app.cluster {
-                    cluster.set_needed(needed(&set, audits));
-                }
-                let before = app.snapshot.load_full();
-                let facts = app.cluster.as_ref().map_or_else(|| before.facts.clone(), ClusterContext::facts);
-                if let Some(Err(error)) = wanted.as_ref().map(|wanted| wanted.set(&set, &before.settings)) {
-                    refuse(&app, &readiness, &error.to_string());
-                    continue;
-                }
-                tracing::info!(policies = set.policies().len(), digest = set.digest(), "policies reloaded");
-                app.metrics.record_policies_loaded(set.policies().len(), certs::now());
-                app.snapshot.store(Arc::new(Snapshot::new(
-                    set,
-                    before.settings.clone(),
-                    facts,
-                    jiff::Timestamp::now(),
-                )));
-                readiness.set(POLICIES, Condition::Ok);
-            }
-            Err(error) => refuse(&app, &readiness, &error.to_string()),
-        }
-    }
-}
-
-fn refuse(app: &App, readiness: &Readiness, problem: &str) {
-    tracing::error!(problem, "the changed policies were refused; the last good ones go on serving");
-    app.metrics.record_policies_refused();
-    readiness.set(
-        POLICIES,
-        Condition::Degraded(format!("the changed policies were refused, the last good ones serve: {problem}")),
-    );
 }
 
 /// Tells how old the facts are.

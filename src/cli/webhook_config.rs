@@ -1,9 +1,9 @@
 //! `seawall webhook-config`: prints the webhook configurations of the loaded policies, or removes them from a cluster.
 
 use super::cluster::block_on;
+use super::policies::SourceArgs;
 use crate::config::Settings;
 use crate::kubeapi;
-use crate::server::policies::PolicySource;
 use crate::webhookconfig::{self, Configurations, Options, WebhookTarget, apply, bundle};
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
@@ -58,12 +58,8 @@ pub(super) struct WebhookConfigArgs {
     /// Configuration file
     #[arg(long, value_name = "FILE", env = "SEAWALL_CONFIG")]
     config: Option<PathBuf>,
-    /// Folder of policies that extend the embedded ones
-    #[arg(long, value_name = "FOLDER", env = "SEAWALL_POLICIES")]
-    policies: Option<PathBuf>,
-    /// The folder of --policies replaces the embedded ones
-    #[arg(long, requires = "policies")]
-    policies_only: bool,
+    #[command(flatten)]
+    source: SourceArgs,
 }
 
 /// Form of the output.
@@ -115,7 +111,7 @@ pub(super) fn run(args: WebhookConfigArgs) -> anyhow::Result<ExitCode> {
         own_namespace: Some(namespace),
     };
     let settings = args.config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::load)?;
-    let source = PolicySource { folder: args.policies.clone(), only: args.policies_only };
+    let source = args.source.source()?;
     let policies = source.build(&source.read()?, &settings)?;
     let made = webhookconfig::generate(policies.policies().iter().map(|p| &p.metadata), &settings, &options)?;
     out.write_all(print(&made, args.format)?.as_bytes())?;

@@ -1,6 +1,7 @@
 //! The files of a policy set: Rego modules, knowledge data and cases, embedded in the binary or read from a folder.
 //!
-//! A folder is an OPA bundle, or flat (a mounted ConfigMap): a policy is known by its package, not by its place.
+//! A folder is an OPA bundle, or flat (a mounted ConfigMap): a policy is known by its package, not by its place. In a flat one
+//! `__` in a name stands for `/`, so that cases and knowledge have a place too.
 
 use crate::engine::compile::Source;
 use crate::yaml;
@@ -108,9 +109,7 @@ impl Bundle {
     /// # Errors
     /// When something in it cannot be read, or nothing is in it.
     pub fn read(folder: &Path) -> Result<Self, BundleError> {
-        let mut files = BTreeMap::new();
-        collect(folder, folder, 0, &mut files)?;
-        Self::from_files(folder, files)
+        Self::from_files(folder, texts(folder)?)
     }
 
     /// The bundle of files by relative path.
@@ -224,19 +223,30 @@ fn is_data(file: &str) -> bool {
     matches!(name, "data.yaml" | "data.json") && !file.contains("/cases/")
 }
 
-fn package(text: &str) -> Option<String> {
+/// The package of a module.
+#[must_use]
+pub fn package(text: &str) -> Option<String> {
     let line = text.lines().find_map(|line| line.strip_prefix("package "))?;
     Some(line.split('#').next().unwrap_or(line).trim().to_owned())
 }
 
-fn wanted(name: &str) -> bool {
-    [".rego", ".yaml", ".json"].iter().any(|end| name.ends_with(end))
+/// Whether a file of this name is read: Rego, data and cases, but nothing hidden.
+#[must_use]
+pub fn is_part(name: &str) -> bool {
+    !name.split('/').any(|part| part.starts_with('.'))
+        && [".rego", ".yaml", ".json"].iter().any(|end| name.ends_with(end))
+}
+
+/// The name of a file in the set. A ConfigMap has no folders, so `__` at the top level of a set stands for `/`.
+#[must_use]
+pub fn unflatten(name: &str) -> String {
+    if name.contains('/') { name.to_owned() } else { name.replace("__", "/") }
 }
 
 fn collect_embedded(folder: &Dir<'static>, files: &mut BTreeMap<String, String>) -> Result<(), BundleError> {
     for file in folder.files() {
         let path = file.path().to_string_lossy().replace('\\', "/");
-        if wanted(&path) {
+        if is_part(&path) {
             let text = file.contents_utf8().ok_or_else(|| BundleError::NotText(file.path().to_owned()))?;
             files.insert(path, text.to_owned());
         }
@@ -244,7 +254,21 @@ fn collect_embedded(folder: &Dir<'static>, files: &mut BTreeMap<String, String>)
     folder.dirs().try_for_each(|folder| collect_embedded(folder, files))
 }
 
-fn collect(root: &Path, folder: &Path, depth: usize, files: &mut BTreeMap<String, String>) -> Result<(), BundleError> {
+/// Calls `visit` with each file below a folder and its name in the set. Hidden files and folders are left out, but for the
+/// manifest and the signature of the set.
+///
+/// # Errors
+/// When a folder cannot be read, and what `visit` answers.
+pub fn walk(root: &Path, visit: &mut dyn FnMut(&Path, String) -> Result<(), BundleError>) -> Result<(), BundleError> {
+    walk_below(root, root, 0, visit)
+}
+
+fn walk_below(
+    root: &Path,
+    folder: &Path,
+    depth: usize,
+    visit: &mut dyn FnMut(&Path, String) -> Result<(), BundleError>,
+) -> Result<(), BundleError> {
     if depth > DEEPEST {
         return Err(BundleError::TooDeep(folder.to_owned()));
     }
@@ -253,23 +277,40 @@ fn collect(root: &Path, folder: &Path, depth: usize, files: &mut BTreeMap<String
         let path = entry.map_err(|e| read(folder, e))?.path();
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         // a mounted ConfigMap keeps its versions in hidden folders, and links to them
-        if name.starts_with('.') {
+        let about_the_set = depth == 0 && matches!(name.as_str(), ".manifest" | ".signatures.json");
+        if name.starts_with('.') && !about_the_set {
             continue;
         }
-        let info = std::fs::metadata(&path).map_err(|e| read(&path, e))?;
-        if info.is_dir() {
-            collect(root, &path, depth + 1, files)?;
-        } else if wanted(&name) {
-            if info.len() > LARGEST_FILE {
-                return Err(BundleError::TooLarge { path, size: info.len() });
-            }
-            let bytes = std::fs::read(&path).map_err(|e| read(&path, e))?;
-            let text = String::from_utf8(bytes).map_err(|_| BundleError::NotText(path.clone()))?;
+        if std::fs::metadata(&path).map_err(|e| read(&path, e))?.is_dir() {
+            walk_below(root, &path, depth + 1, visit)?;
+        } else {
             let relative = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-            files.insert(relative, text);
+            visit(&path, relative)?;
         }
     }
     Ok(())
+}
+
+/// The files of a folder that a set is made of, as text.
+///
+/// # Errors
+/// When one cannot be read, is too large or no text.
+pub fn texts(folder: &Path) -> Result<BTreeMap<String, String>, BundleError> {
+    let mut files = BTreeMap::new();
+    walk(folder, &mut |path, relative| {
+        if !is_part(&relative) {
+            return Ok(());
+        }
+        let read = |source| BundleError::Read { path: path.to_owned(), source };
+        let size = std::fs::metadata(path).map_err(read)?.len();
+        if size > LARGEST_FILE {
+            return Err(BundleError::TooLarge { path: path.to_owned(), size });
+        }
+        let text = String::from_utf8(std::fs::read(path).map_err(read)?);
+        files.insert(unflatten(&relative), text.map_err(|_| BundleError::NotText(path.to_owned()))?);
+        Ok(())
+    })?;
+    Ok(files)
 }
 
 #[cfg(test)]
@@ -293,6 +334,24 @@ mod tests {
         .unwrap();
         assert_eq!(bundle.modules.keys().collect::<Vec<_>>(), ["seawall.policies.x"]);
         assert_eq!(bundle.cases["seawall.policies.x"][0].name, "fires");
+        assert_eq!(Value::Object(bundle.knowledge), json!({"engines": {"redis": {"port": 1}}}));
+    }
+
+    #[test]
+    fn a_flat_folder_has_cases_too() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("x__policy.rego", "package seawall.policies.x\n"),
+            ("x__cases__fires__input.yaml", "a: 1"),
+            ("x__cases__fires__expected.yaml", "violations: []"),
+            ("seawall__knowledge__engines__data.yaml", "redis: {port: 1}"),
+            (".hidden.rego", "package hidden"),
+        ] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let bundle = Bundle::read(folder.path()).unwrap();
+        assert_eq!(bundle.modules.keys().collect::<Vec<_>>(), ["seawall.policies.x"]);
+        assert_eq!(bundle.cases["seawall.policies.x"][0].folder, "x/cases/fires");
         assert_eq!(Value::Object(bundle.knowledge), json!({"engines": {"redis": {"port": 1}}}));
     }
 

@@ -1,27 +1,17 @@
-//! Where the policies of a server come from, and reloading them: compile, run their own cases, then swap. A bad set never
-//! replaces a good one.
+//! Reloading the policies of a server: compile, run their own cases, then swap. A bad set never replaces a good one.
 
-use crate::config::Settings;
-use crate::engine::shape;
-use crate::policy::bundle::{Bundle, BundleError};
-use crate::policy::store::{PolicyError, PolicySet};
-use crate::policytest;
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+pub use crate::policysource::PolicySource;
+
+use crate::policy::store::PolicyError;
+use crate::policysource::SourceError;
 use std::time::Duration;
 
-/// Embedded policies, a folder, or both.
-#[derive(Debug, Clone, Default)]
-pub struct PolicySource {
-    /// Folder that extends the embedded policies.
-    pub folder: Option<PathBuf>,
-    /// The folder replaces them.
-    pub only: bool,
-}
-
-/// Why a changed folder was not taken.
+/// Why a changed set was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
+    /// It cannot be had.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The policies are not good.
     #[error(transparent)]
     Policies(#[from] PolicyError),
@@ -51,61 +41,6 @@ pub async fn within<T: Send + 'static>(
     }
 }
 
-/// Refuses modules that would overflow the stack of the engine.
-fn shallow(bundle: Bundle) -> Result<Bundle, BundleError> {
-    for source in bundle.modules.values().flatten() {
-        if let Some((line, problem)) = shape::too_deep(&source.text) {
-            return Err(BundleError::Data { file: format!("{}:{line}", source.file), problem });
-        }
-    }
-    Ok(bundle)
-}
-
-/// How many failing cases are told at once.
-const TOLD: usize = 5;
-
-impl PolicySource {
-    /// Reads the files.
-    ///
-    /// # Errors
-    /// When the folder cannot be read.
-    pub fn read(&self) -> Result<Bundle, BundleError> {
-        match (&self.folder, self.only) {
-            (None, _) => Bundle::embedded(),
-            (Some(folder), true) => shallow(Bundle::read(folder)?),
-            (Some(folder), false) => Bundle::embedded()?.extend(shallow(Bundle::read(folder)?)?),
-        }
-    }
-
-    /// Compiles a bundle and runs its cases. The embedded policies' cases were run before the binary was made, so they
-    /// are run again only beside a folder that could change what they mean.
-    ///
-    /// # Errors
-    /// When anything in it cannot be trusted.
-    pub fn build(&self, bundle: &Bundle, settings: &Settings) -> Result<PolicySet, PolicyError> {
-        let set = PolicySet::build(bundle, settings)?;
-        if self.folder.is_some() {
-            // cases describe a policy as it was written, so the configuration's overrides do not belong to them
-            let written =
-                PolicySet::build(bundle, &Settings { knowledge: settings.knowledge.clone(), ..Settings::default() })?;
-            let (count, failures) = policytest::run_all(bundle, &written);
-            if !failures.is_empty() {
-                // a case may fail on both engines
-                let failing: BTreeSet<&str> = failures.iter().map(|f| f.folder.as_str()).collect();
-                let told: Vec<String> = failures.iter().take(TOLD).map(ToString::to_string).collect();
-                let more = failures.len().saturating_sub(TOLD);
-                let more = if more == 0 { String::new() } else { format!("\nand {more} more") };
-                return Err(PolicyError::Case(format!(
-                    "{} of {count} cases fail; change the policy, or what the case expects:\n{}{more}",
-                    failing.len(),
-                    told.join("\n")
-                )));
-            }
-        }
-        Ok(set)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,10 +56,5 @@ mod tests {
             Ok(())
         });
         assert!(matches!(endless.await, Err(ReloadError::Endless(_))));
-    }
-
-    #[test]
-    fn the_embedded_policies_are_shallow() {
-        shallow(Bundle::embedded().unwrap()).unwrap();
     }
 }

@@ -275,6 +275,12 @@ pub(super) struct ReloadLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct PolicySetLabels {
+    pub(super) digest: String,
+    pub(super) revision: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct CertificateLabels {
     pub(super) certificate: CertificateKind,
 }

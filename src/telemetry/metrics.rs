@@ -24,8 +24,8 @@ use super::audit::AuditMetrics;
 use super::labels::{
     AdmissionLabels, CertificateKind, CertificateLabels, ConnectionEnd, ConnectionEndLabels, DropReason,
     DroppedPatchLabels, ExemptionLabels, ExemptionSource, FailureLabels, FailureReason, HandshakeFailure,
-    HandshakeLabels, ListenerLabels, Operation, Outcome, PolicyLabels, ReloadLabels, ReloadResult, ResourceLabels,
-    ViolationAction, ViolationLabels, Webhook, WebhookLabels,
+    HandshakeLabels, ListenerLabels, Operation, Outcome, PolicyLabels, PolicySetLabels, ReloadLabels, ReloadResult,
+    ResourceLabels, ViolationAction, ViolationLabels, Webhook, WebhookLabels,
 };
 
 /// The content type of [`Metrics::encode`]'s text.
@@ -34,6 +34,9 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 
 /// What a resource outside the known list is called.
 const OTHER: &str = "other";
+
+/// Longest digest or revision in a label, in characters.
+const LONGEST_LABEL: usize = 128;
 
 /// Upper bounds, in seconds: the decision is expected near 1 ms, the API server waits 10 s by default, 30 s at most.
 const SECONDS: [f64; 15] =
@@ -89,6 +92,8 @@ pub struct Metrics {
     policies_loaded: Gauge,
     policies_loaded_at: Gauge,
     policy_reloads: Family<ReloadLabels, Counter>,
+    policy_pulls: Family<ReloadLabels, Counter>,
+    policy_set: Family<PolicySetLabels, Gauge>,
     certificate_not_after: Family<CertificateLabels, Gauge>,
     certificate_reloads: Family<ReloadLabels, Counter>,
     certificate_in_bundle: Gauge,
@@ -133,6 +138,8 @@ impl Metrics {
             policies_loaded: Gauge::default(),
             policies_loaded_at: Gauge::default(),
             policy_reloads: Family::default(),
+            policy_pulls: Family::default(),
+            policy_set: Family::default(),
             certificate_not_after: Family::default(),
             certificate_reloads: Family::default(),
             certificate_in_bundle: Gauge::default(),
@@ -197,6 +204,16 @@ impl Metrics {
             metrics.policies_loaded_at.clone(),
         );
         registry.register("policy_reloads", "Attempts to load a policy set", metrics.policy_reloads.clone());
+        registry.register(
+            "policy_pulls",
+            "Times that the registry was asked for the policy set",
+            metrics.policy_pulls.clone(),
+        );
+        registry.register(
+            "policy_set",
+            "1 for the policy set that is serving: digest of its bundle, revision of its manifest",
+            metrics.policy_set.clone(),
+        );
         registry.register(
             "certificate_not_after_timestamp_seconds",
             "When the certificate ends",
@@ -325,6 +342,19 @@ impl Metrics {
     /// A policy set was refused; the last good one goes on serving.
     pub fn record_policies_refused(&self) {
         self.policy_reloads.get_or_create(&ReloadLabels { result: ReloadResult::Failure }).inc();
+    }
+
+    /// The registry was asked for the policy set, and answered or not.
+    pub fn record_policy_pull(&self, answered: bool) {
+        let result = if answered { ReloadResult::Success } else { ReloadResult::Failure };
+        self.policy_pulls.get_or_create(&ReloadLabels { result }).inc();
+    }
+
+    /// Which policy set is serving; there is never more than one series.
+    pub fn set_policy_set(&self, digest: &str, revision: &str) {
+        let short = |text: &str| text.chars().filter(|c| !c.is_control()).take(LONGEST_LABEL).collect();
+        self.policy_set.clear();
+        self.policy_set.get_or_create(&PolicySetLabels { digest: short(digest), revision: short(revision) }).set(1);
     }
 
     /// A serving certificate was taken. `not_after`: Unix seconds.
