@@ -5,7 +5,7 @@ use crate::policy::store::PolicySet;
 use crate::server::policies::PolicySource;
 use anyhow::Context as _;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Which configuration and which policies.
 #[derive(Debug, Clone, Default, Args)]
@@ -24,10 +24,20 @@ pub(super) struct PolicyArgs {
 impl PolicyArgs {
     /// Reads both.
     pub(super) fn load(&self) -> anyhow::Result<(Settings, PolicySet)> {
-        let settings = self.config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::load)?;
+        let settings = self.settings()?;
         let source = PolicySource { folder: self.policies.clone(), only: self.policies_only };
         let bundle = source.read().context("the policies cannot be read")?;
         let set = source.build(&bundle, &settings).context("the policies cannot be used")?;
         Ok((settings, set))
+    }
+
+    /// Reads the configuration alone.
+    pub(super) fn settings(&self) -> anyhow::Result<Settings> {
+        Ok(self.config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::load)?)
+    }
+
+    /// The folder, and whether it replaces the embedded policies.
+    pub(super) fn folder(&self) -> (Option<&Path>, bool) {
+        (self.policies.as_deref(), self.policies_only)
     }
 }

@@ -14,8 +14,11 @@ static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/policies");
 /// Largest file of a bundle, as the engine has it.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
-/// Deepest folder of a bundle; also ends a loop of symbolic links.
+/// Deepest folder of a bundle.
 const DEEPEST: usize = 16;
+
+/// Most files of a bundle.
+const MOST_FILES: usize = 100_000;
 
 /// Why a policy folder was refused.
 #[derive(Debug, thiserror::Error)]
@@ -38,16 +41,31 @@ pub enum BundleError {
         size: u64,
     },
     /// A file is not UTF-8.
-    #[error("{0} is not UTF-8 text")]
-    NotText(PathBuf),
+    #[error("{path}:{line}: byte {column} of the line is not UTF-8; save the file as UTF-8")]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// Line of the first byte that is none, from 1.
+        line: u64,
+        /// Byte in the line, from 1.
+        column: u64,
+    },
     /// Folders nest too deep, or a symbolic link leads back.
-    #[error("{0}: folders nest deeper than {DEEPEST} levels, or a symbolic link leads back to a folder above")]
+    #[error("{0}: folders nest deeper than {DEEPEST} levels")]
     TooDeep(PathBuf),
+    /// A symbolic link leads back.
+    #[error("{0} is a symbolic link that leads back to a folder above; remove it")]
+    Loop(PathBuf),
+    /// More files than a bundle has.
+    #[error("{0} has more than {MOST_FILES} files; give the folder of the policies alone")]
+    TooMany(PathBuf),
     /// A data file is not readable or in the wrong place.
-    #[error("{file}: {problem}")]
+    #[error("{file}{}: {problem}", .at.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default())]
     Data {
         /// The file.
         file: String,
+        /// Line and column, from 1, where the problem is at one.
+        at: Option<(u64, u64)>,
         /// What is wrong.
         problem: String,
     },
@@ -98,9 +116,7 @@ impl Bundle {
     /// # Errors
     /// When they are broken, which a test rules out.
     pub fn embedded() -> Result<Self, BundleError> {
-        let mut files = BTreeMap::new();
-        collect_embedded(&EMBEDDED, &mut files)?;
-        Self::from_files(Path::new("policies"), files)
+        Self::from_files(Path::new("policies"), embedded_files(wanted))
     }
 
     /// Reads a folder.
@@ -108,8 +124,8 @@ impl Bundle {
     /// # Errors
     /// When something in it cannot be read, or nothing is in it.
     pub fn read(folder: &Path) -> Result<Self, BundleError> {
-        let mut files = BTreeMap::new();
-        collect(folder, folder, 0, &mut files)?;
+        let (files, problems) = read_files(folder, wanted);
+        problems.into_iter().next().map_or(Ok(()), Err)?;
         Self::from_files(folder, files)
     }
 
@@ -118,6 +134,17 @@ impl Bundle {
     /// # Errors
     /// When there is no Rego file, or a data file is broken.
     pub fn from_files(root: &Path, files: BTreeMap<String, String>) -> Result<Self, BundleError> {
+        let (bundle, problems) = Self::gather(&files);
+        if bundle.modules.is_empty() {
+            return Err(BundleError::Empty(root.to_owned()));
+        }
+        problems.into_iter().next().map_or(Ok(bundle), Err)
+    }
+
+    /// What the files make, as far as they can be used, and what is wrong with the others.
+    #[must_use]
+    pub fn gather(files: &BTreeMap<String, String>) -> (Self, Vec<BundleError>) {
+        let mut problems = Vec::new();
         let mut bundle = Self::default();
         let mut folders: BTreeMap<String, String> = BTreeMap::new();
         for (file, text) in files.iter().filter(|(file, _)| file.ends_with(".rego") && !file.ends_with("_test.rego")) {
@@ -127,21 +154,19 @@ impl Bundle {
             }
             bundle.modules.entry(package).or_default().push(Source { file: file.clone(), text: text.clone() });
         }
-        if bundle.modules.is_empty() {
-            return Err(BundleError::Empty(root.to_owned()));
-        }
         for (file, text) in files.iter().filter(|(file, _)| is_data(file)) {
-            bundle.add_data(file, text)?;
+            problems.extend(bundle.add_data(file, text).err());
         }
         for (folder, package) in folders {
             let cases = if folder.is_empty() { "cases/".to_owned() } else { format!("{folder}/cases/") };
             let names = files.keys().filter_map(|file| file.strip_prefix(&cases)?.strip_suffix("/input.yaml"));
             for name in names {
                 let text = |part: &str| files.get(&format!("{cases}{name}/{part}.yaml")).cloned();
-                let expected = text("expected").ok_or_else(|| BundleError::Data {
-                    file: format!("{cases}{name}"),
-                    problem: "the case has input.yaml and no expected.yaml".to_owned(),
-                })?;
+                let Some(expected) = text("expected") else {
+                    let problem = "the case has input.yaml and no expected.yaml".to_owned();
+                    problems.push(BundleError::Data { file: format!("{cases}{name}"), at: None, problem });
+                    continue;
+                };
                 bundle.cases.entry(package.clone()).or_default().push(CaseFiles {
                     name: name.to_owned(),
                     folder: format!("{cases}{name}"),
@@ -151,14 +176,14 @@ impl Bundle {
                 });
             }
         }
-        Ok(bundle)
+        (bundle, problems)
     }
 
     fn add_data(&mut self, file: &str, text: &str) -> Result<(), BundleError> {
-        let error = |problem: String| BundleError::Data { file: file.to_owned(), problem };
+        let error = |at, problem: String| BundleError::Data { file: file.to_owned(), at, problem };
         let content: Value = serde_saphyr::from_str(text).map_err(|e| {
             let (line, column, problem) = yaml::problem(&e);
-            error(format!("line {line}, column {column}: {problem}"))
+            error(Some((line, column)), problem)
         })?;
         let nested = parent(file)
             .split('/')
@@ -179,7 +204,7 @@ impl Bundle {
                 merge(&mut self.knowledge, &knowledge);
                 Ok(())
             }
-            _ => Err(error("data belongs below seawall/knowledge/<topic>/".to_owned())),
+            _ => Err(error(None, "data belongs below seawall/knowledge/<topic>/".to_owned())),
         }
     }
 
@@ -219,57 +244,132 @@ fn parent(file: &str) -> &str {
 }
 
 /// The name that OPA loads data from (`opa -b`), outside cases.
-fn is_data(file: &str) -> bool {
+#[must_use]
+pub fn is_data(file: &str) -> bool {
     let name = file.rsplit('/').next().unwrap_or(file);
     matches!(name, "data.yaml" | "data.json") && !file.contains("/cases/")
 }
 
-fn package(text: &str) -> Option<String> {
+/// The package of a module, read from its text.
+#[must_use]
+pub fn package(text: &str) -> Option<String> {
     let line = text.lines().find_map(|line| line.strip_prefix("package "))?;
     Some(line.split('#').next().unwrap_or(line).trim().to_owned())
 }
 
-fn wanted(name: &str) -> bool {
+/// Whether a file belongs to a bundle, by its name.
+#[must_use]
+pub fn wanted(name: &str) -> bool {
     [".rego", ".yaml", ".json"].iter().any(|end| name.ends_with(end))
 }
 
-fn collect_embedded(folder: &Dir<'static>, files: &mut BTreeMap<String, String>) -> Result<(), BundleError> {
+/// The files in the binary that are asked for, by relative path.
+#[must_use]
+pub fn embedded_files(wanted: fn(&str) -> bool) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    collect_embedded(&EMBEDDED, wanted, &mut files);
+    files
+}
+
+fn collect_embedded(folder: &Dir<'static>, wanted: fn(&str) -> bool, files: &mut BTreeMap<String, String>) {
     for file in folder.files() {
         let path = file.path().to_string_lossy().replace('\\', "/");
-        if wanted(&path) {
-            let text = file.contents_utf8().ok_or_else(|| BundleError::NotText(file.path().to_owned()))?;
+        if let Some(text) = file.contents_utf8().filter(|_| wanted(&path)) {
             files.insert(path, text.to_owned());
         }
     }
-    folder.dirs().try_for_each(|folder| collect_embedded(folder, files))
+    folder.dirs().for_each(|folder| collect_embedded(folder, wanted, files));
 }
 
-fn collect(root: &Path, folder: &Path, depth: usize, files: &mut BTreeMap<String, String>) -> Result<(), BundleError> {
-    if depth > DEEPEST {
-        return Err(BundleError::TooDeep(folder.to_owned()));
-    }
-    let read = |path: &Path, source: std::io::Error| BundleError::Read { path: path.to_owned(), source };
-    for entry in std::fs::read_dir(folder).map_err(|e| read(folder, e))? {
-        let path = entry.map_err(|e| read(folder, e))?.path();
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        // a mounted ConfigMap keeps its versions in hidden folders, and links to them
-        if name.starts_with('.') {
-            continue;
+/// The files of a folder that are asked for, by relative path, and what could not be read.
+#[must_use]
+pub fn read_files(root: &Path, wanted: fn(&str) -> bool) -> (BTreeMap<String, String>, Vec<BundleError>) {
+    let mut reader = Reader { root, wanted, files: BTreeMap::new(), problems: Vec::new() };
+    reader.folder(root, &mut Vec::new());
+    (reader.files, reader.problems)
+}
+
+struct Reader<'r> {
+    root: &'r Path,
+    wanted: fn(&str) -> bool,
+    files: BTreeMap<String, String>,
+    problems: Vec<BundleError>,
+}
+
+impl Reader<'_> {
+    /// Reads a folder. `above`: where the folders above really are.
+    fn folder(&mut self, folder: &Path, above: &mut Vec<PathBuf>) {
+        let read = |path: &Path, source: std::io::Error| BundleError::Read { path: path.to_owned(), source };
+        if above.len() > DEEPEST {
+            return self.problems.push(BundleError::TooDeep(folder.to_owned()));
         }
-        let info = std::fs::metadata(&path).map_err(|e| read(&path, e))?;
-        if info.is_dir() {
-            collect(root, &path, depth + 1, files)?;
-        } else if wanted(&name) {
-            if info.len() > LARGEST_FILE {
-                return Err(BundleError::TooLarge { path, size: info.len() });
+        let (real, entries) =
+            match std::fs::canonicalize(folder).and_then(|real| Ok((real, std::fs::read_dir(folder)?))) {
+                Ok(found) => found,
+                Err(error) => return self.problems.push(read(folder, error)),
+            };
+        if above.contains(&real) {
+            return self.problems.push(BundleError::Loop(folder.to_owned()));
+        }
+        above.push(real);
+        let mut paths = Vec::new();
+        for entry in entries {
+            match entry {
+                Ok(entry) => paths.push(entry.path()),
+                Err(error) => self.problems.push(read(folder, error)),
             }
-            let bytes = std::fs::read(&path).map_err(|e| read(&path, e))?;
-            let text = String::from_utf8(bytes).map_err(|_| BundleError::NotText(path.clone()))?;
-            let relative = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-            files.insert(relative, text);
         }
+        // problems in an order that does not depend on the file system
+        paths.sort();
+        for path in paths {
+            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            // a mounted ConfigMap keeps its versions in hidden folders, and links to them
+            if name.starts_with('.') {
+                continue;
+            }
+            if self.files.len() >= MOST_FILES {
+                if !matches!(self.problems.last(), Some(BundleError::TooMany(_))) {
+                    self.problems.push(BundleError::TooMany(self.root.to_owned()));
+                }
+                break;
+            }
+            match std::fs::metadata(&path) {
+                Ok(info) if info.is_dir() => self.folder(&path, above),
+                Ok(info) if (self.wanted)(&name) => {
+                    if let Err(error) = self.file(&path, info.len()) {
+                        self.problems.push(error);
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => self.problems.push(read(&path, error)),
+            }
+        }
+        above.pop();
     }
-    Ok(())
+
+    fn file(&mut self, path: &Path, size: u64) -> Result<(), BundleError> {
+        let path = path.to_owned();
+        if size > LARGEST_FILE {
+            return Err(BundleError::TooLarge { path, size });
+        }
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(source) => return Err(BundleError::Read { path, source }),
+        };
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+                let count = |n: usize| u64::try_from(n + 1).unwrap_or(1);
+                let line = count(good.iter().filter(|b| **b == b'\n').count());
+                let column = count(good.rsplit(|b| *b == b'\n').next().unwrap_or_default().len());
+                return Err(BundleError::NotText { path, line, column });
+            }
+        };
+        let relative = path.strip_prefix(self.root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+        self.files.insert(relative, text);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -302,21 +402,24 @@ mod tests {
         let with =
             |file, text| bundle(&[("p.rego", "package seawall.policies.p"), (file, text)]).unwrap_err().to_string();
         assert!(with("data.yaml", "other: {}").contains("data belongs below"));
-        assert!(with("seawall/knowledge/x/data.yaml", "a: [").starts_with("seawall/knowledge/x/data.yaml: line"));
+        assert!(with("seawall/knowledge/x/data.yaml", "a: [").starts_with("seawall/knowledge/x/data.yaml:1:"));
     }
 
     #[test]
     fn a_symbolic_link_loop_ends() {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).unwrap();
-        assert!(matches!(Bundle::read(folder.path()), Err(BundleError::TooDeep(_) | BundleError::Read { .. })));
+        assert!(matches!(Bundle::read(folder.path()), Err(BundleError::Loop(_))));
+        // several loops do not multiply
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("second")).unwrap();
+        assert_eq!(read_files(folder.path(), wanted).1.len(), 2);
     }
 
     #[test]
     fn files_that_are_not_text_or_too_large_are_named() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("p.rego"), [0xff, 0xfe]).unwrap();
-        assert!(matches!(Bundle::read(folder.path()), Err(BundleError::NotText(_))));
+        assert!(matches!(Bundle::read(folder.path()), Err(BundleError::NotText { line: 1, column: 1, .. })));
         std::fs::write(folder.path().join("p.rego"), vec![b' '; 2 * 1024 * 1024]).unwrap();
         assert!(matches!(Bundle::read(folder.path()), Err(BundleError::TooLarge { .. })));
     }
