@@ -7,6 +7,7 @@ use crate::policy::exemption::Row;
 use crate::policy::matcher::same_resource;
 use crate::policy::metadata::{MatchRule, Metadata};
 use crate::policy::mode::{Action, Actions, Mode, PatchSetting, Tier};
+use crate::words::closest;
 use crate::yaml;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -272,12 +273,6 @@ impl Settings {
         }
         Ok(())
     }
-}
-
-/// `; did you mean "x"?` where a known word is near.
-fn closest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> String {
-    let near = known.map(|k| (similar::TextDiff::from_chars(word, k).ratio(), k)).max_by(|a, b| a.0.total_cmp(&b.0));
-    near.filter(|(ratio, _)| *ratio > 0.6).map(|(_, k)| format!("; did you mean {k:?}?")).unwrap_or_default()
 }
 
 #[cfg(test)]

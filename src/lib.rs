@@ -11,14 +11,14 @@
 //! | `patch` | RFC 6902 patches: merged, applied, recorded, restored | `admission`, `engine`, `policy` |
 //! | [`decision`] | violations and actions become allow, deny, warn, audit | `admission`, `policy` |
 //! | `review` | the pipeline | the above and `config` |
-//! | [`server`], `check`, [`audit`] | front ends | everything but `cli` |
+//! | [`server`], `check`, [`audit`], [`lint`] | front ends | everything but `cli` |
 //! | [`policysource`] | where a policy set comes from, and how it travels: folder, tarball, ConfigMap, registry | `policy`, `policytest`, `config`, `report` |
 //! | `report` | one result, several formats | everything but front ends |
 //! | [`decisions`] | what would have been denied or patched, counted and kept | `decision`, `review`, `kubeapi` |
 //! | [`rollout`] | which namespaces can be enforced, worked out from violations and what is recorded | `decision`, `decisions`, `policy` |
 //! | [`certs`], [`webhookconfig`] | certificates and webhook configurations | `policy`, `config` |
 //! | [`kubeapi`] | the client of the API server | nothing here |
-//! | [`yaml`] | errors of YAML in words | nothing here |
+//! | [`yaml`], [`words`] | errors of YAML in words, words that are near | nothing here |
 //! | [`config`], [`telemetry`], `cli` | settings, logs and metrics, flags | |
 
 pub mod admission;
@@ -33,6 +33,7 @@ pub mod decision;
 pub mod decisions;
 pub mod engine;
 pub mod kubeapi;
+pub mod lint;
 pub mod patch;
 pub mod policy;
 pub mod policysource;
@@ -43,4 +44,5 @@ pub mod rollout;
 pub mod server;
 pub mod telemetry;
 pub mod webhookconfig;
+pub mod words;
 pub mod yaml;

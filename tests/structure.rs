@@ -59,6 +59,7 @@ fn the_core_knows_no_front_end() {
         "telemetry",
         "decisions",
         "rollout",
+        "lint",
     ];
     for file in sources(&src()).into_iter().filter(|f| core.contains(&module(f).as_str())) {
         for (line, name) in imports(&file) {
@@ -72,7 +73,7 @@ fn the_engine_knows_nothing_of_kubernetes() {
     for file in sources(&src().join("engine")) {
         let text = fs::read_to_string(&file).unwrap();
         for (line, name) in imports(&file) {
-            assert_eq!(name, "engine", "{}:{line}", file.display());
+            assert!(["engine", "words"].contains(&name.as_str()), "{}:{line}: {name}", file.display());
         }
         for word in ["kube::", "k8s_openapi", "StatefulSet", "StorageClass"] {
             assert!(!text.contains(word), "{} speaks of {word}", file.display());

@@ -7,6 +7,7 @@ mod cluster;
 mod decisions;
 mod exemptions;
 mod format;
+mod lint;
 mod policies;
 mod policy;
 mod rollout;
@@ -46,6 +47,8 @@ enum Command {
     Rollout(rollout::RolloutCommand),
     /// Look at policies and at what they make of a cluster
     Policy(policy::PolicyCommand),
+    /// Find what is wrong with policies before they are loaded
+    Lint(Box<lint::LintArgs>),
     /// Write down what policies ask of a cluster, for check --snapshot
     Snapshot(Box<snapshot::SnapshotArgs>),
 }
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Exemptions(args) => exemptions::run(&args),
         Command::Rollout(command) => rollout::run(command),
         Command::Policy(command) => policy::run(command),
+        Command::Lint(args) => lint::run(&args),
         Command::Snapshot(args) => snapshot::run(*args),
     };
     match result {

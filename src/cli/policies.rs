@@ -7,7 +7,7 @@ use crate::policysource::oci;
 use crate::policysource::{Location, PolicySource};
 use anyhow::Context as _;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Which policies, and how to trust them.
@@ -80,10 +80,26 @@ pub(super) struct PolicyArgs {
 impl PolicyArgs {
     /// Reads both.
     pub(super) fn load(&self) -> anyhow::Result<(Settings, PolicySet)> {
-        let settings = self.config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::load)?;
+        let settings = self.settings()?;
         let source = self.source.source()?;
         let bundle = source.read().context("the policies cannot be read")?;
         let set = source.build(&bundle, &settings).context("the policies cannot be used")?;
         Ok((settings, set))
+    }
+
+    /// Reads the configuration alone.
+    pub(super) fn settings(&self) -> anyhow::Result<Settings> {
+        Ok(self.config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::load)?)
+    }
+
+    /// The folder of --policies, and whether it replaces the embedded policies.
+    pub(super) fn folder(&self) -> anyhow::Result<(Option<&Path>, bool)> {
+        match &self.source.policies {
+            None => Ok((None, self.source.policies_only)),
+            Some(Location::Path(path)) if path.is_dir() => Ok((Some(path), self.source.policies_only)),
+            Some(other) => {
+                anyhow::bail!("{other} is no folder; here --policies is the folder in which the policies are written")
+            }
+        }
     }
 }

@@ -4,17 +4,55 @@
 //! to answer differently (tests in `tests/engine` show each one). Test files (`_test.rego`) are not analysed.
 
 use super::builtins;
+use super::tree::{self, Chain, Key, chain, head_chain, literal, loops};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What kind of construct is not loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Construct {
+    /// A function that is neither on the allow-list nor a rule.
+    Builtin,
+    /// Arguments that a builtin is not given here: their number, formats and patterns that are no literals.
+    Arguments,
+    /// A rule that leads back to itself.
+    Recursion,
+    /// `data.…` that is neither a rule nor a fact.
+    UnknownReference,
+    /// A rule of another policy.
+    ForeignRule,
+    /// `data[x]`, `input[x]`
+    ComputedRoot,
+    /// `data.cluster[x]`, or all of `data.cluster`.
+    ComputedKind,
+    /// A loop in a body that has an `else`.
+    LoopWithElse,
+    /// An undefined value where engines differ.
+    MayBeUndefined,
+    /// `default` on a function.
+    DefaultFunction,
+    /// A head of several parts.
+    RuleHead,
+    /// `with` outside a test.
+    With,
+    /// A division by what could be zero.
+    Division,
+    /// An assignment as a whole body.
+    Assignment,
+}
+
 /// A construct that is not loaded.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-#[error("{file}:{line}: {problem}; {instead}")]
+#[error("{file}:{line}:{column}: {problem}; {instead}")]
 pub struct Refused {
     /// File of the module.
     pub file: String,
     /// Line, from 1.
     pub line: u64,
+    /// Column in characters, from 1.
+    pub column: u64,
+    /// Which kind.
+    pub construct: Construct,
     /// What stands there and what is wrong with it.
     pub problem: String,
     /// What to write instead.
@@ -32,6 +70,47 @@ pub struct Rule {
     pub parameters: BTreeSet<String>,
     /// File and line of the first definition.
     pub at: (String, u64),
+    /// Where it reads: the first place of each fact and parameter, by full name (`data.cluster.nodes`,
+    /// `input.seawall.parameters.size`; without the key for all parameters), and of each rule that it refers to.
+    pub places: BTreeMap<String, Place>,
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u64,
+    /// Column in characters, from 1.
+    pub column: u64,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// The key of [`Rule::places`] under which the first definition of the rule itself stands.
+pub const DEFINITION: &str = "definition";
+
+impl Rule {
+    /// Adds what another one reads.
+    fn add(&mut self, other: &Self) {
+        self.refers.extend(other.refers.iter().cloned());
+        self.facts.extend(other.facts.iter().cloned());
+        self.parameters.extend(other.parameters.iter().cloned());
+        for (name, place) in &other.places {
+            self.places.entry(name.clone()).or_insert_with(|| place.clone());
+        }
+    }
+
+    /// Where the rule is defined first.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.places.get(DEFINITION).cloned().unwrap_or_default()
+    }
 }
 
 /// All rules by full name.
@@ -56,14 +135,14 @@ pub fn analyse(trees: &Json) -> (Rules, Vec<Refused>) {
         for definition in module.tree.get("rules").and_then(Json::as_array).into_iter().flatten() {
             let mut walk =
                 Walk { module, names: &names, packages: &packages, refused: &mut refused, rule: Rule::default() };
-            let Some((name, line)) = walk.definition(definition) else { continue };
+            let Some((name, (line, column))) = walk.definition(definition) else { continue };
             let found = walk.rule;
             let rule = rules
                 .entry(format!("{}.{name}", module.package))
                 .or_insert_with(|| Rule { at: (module.file.clone(), line), ..Rule::default() });
-            rule.refers.extend(found.refers);
-            rule.facts.extend(found.facts);
-            rule.parameters.extend(found.parameters);
+            let here = Place { file: module.file.clone(), line, column };
+            rule.places.entry(DEFINITION.to_owned()).or_insert(here);
+            rule.add(&found);
         }
     }
     refused.extend(recursions(&rules));
@@ -81,9 +160,7 @@ pub fn closure(rules: &Rules, roots: &[&str]) -> Rule {
     while let Some(name) = todo.pop() {
         let Some((name, rule)) = rules.get_key_value(name) else { continue };
         if seen.insert(name) {
-            all.refers.extend(rule.refers.iter().cloned());
-            all.facts.extend(rule.facts.iter().cloned());
-            all.parameters.extend(rule.parameters.iter().cloned());
+            all.add(rule);
             todo.extend(rule.refers.iter().map(String::as_str));
         }
     }
@@ -100,6 +177,8 @@ fn recursions(rules: &Rules) -> Vec<Refused> {
     let refuse = |(name, rule): (&String, &Rule)| Refused {
         file: rule.at.0.clone(),
         line: rule.at.1,
+        column: rule.place().column.max(1),
+        construct: Construct::Recursion,
         problem: format!("{name} calls itself, directly or through others"),
         instead: "use a comprehension or `every` over a list of known depth".to_owned(),
     };
@@ -109,6 +188,7 @@ fn recursions(rules: &Rules) -> Vec<Refused> {
 /// One module.
 struct Module<'t> {
     file: String,
+    contents: &'t str,
     package: String,
     tree: &'t Json,
     /// Alias to full path.
@@ -123,89 +203,12 @@ impl<'t> Module<'t> {
         let file = printed.get("source")?.get("file")?.as_str()?.to_owned();
         let path = |node: &Json| Some(chain(node)?.constant()?.join("."));
         let package = format!("data.{}", path(tree.get("package")?.get("refr")?)?);
-        let imports = imports(printed);
+        let imports = tree::imports(printed);
+        let contents = printed.get("source")?.get("contents")?.as_str()?;
         let rules = tree.get("rules").and_then(Json::as_array);
         let own = rules.into_iter().flatten().filter_map(|rule| Some(head_chain(rule)?.root.to_owned())).collect();
-        Some(Self { file, package, tree, imports, own })
+        Some(Self { file, contents, package, tree, imports, own })
     }
-}
-
-/// The imports of a printed module: full path by alias.
-pub fn imports(printed: &Json) -> BTreeMap<String, String> {
-    let contents = printed.get("source").and_then(|s| s.get("contents")?.as_str()).unwrap_or_default();
-    let list = printed.get("ast").and_then(|tree| tree.get("imports")?.as_array());
-    let import = |import: &Json| {
-        let full = chain(import.get("refr")?)?.constant()?.join(".");
-        let alias = import.get("as").and_then(|span| text(contents, span)).or_else(|| full.rsplit('.').next())?;
-        Some((alias.to_owned(), full.clone()))
-    };
-    list.into_iter().flatten().filter_map(import).collect()
-}
-
-/// The source text of a span.
-fn text<'s>(contents: &'s str, span: &Json) -> Option<&'s str> {
-    let at = |key: &str| span.get(key).and_then(Json::as_u64).and_then(|n| usize::try_from(n).ok());
-    contents.get(at("start")?..at("end")?)
-}
-
-/// A reference: a variable, then keys.
-struct Chain<'t> {
-    root: &'t str,
-    keys: Vec<Key<'t>>,
-}
-
-enum Key<'t> {
-    Constant(&'t str),
-    Computed(&'t Json),
-}
-
-impl<'t> Chain<'t> {
-    /// All parts, where none is computed.
-    fn constant(&self) -> Option<Vec<&'t str>> {
-        let keys = self.keys.iter().map(|key| if let Key::Constant(name) = key { Some(*name) } else { None });
-        std::iter::once(Some(self.root)).chain(keys).collect()
-    }
-
-    /// The leading constant keys.
-    fn leading(&self) -> Vec<&'t str> {
-        self.keys.iter().map_while(|key| if let Key::Constant(name) = key { Some(*name) } else { None }).collect()
-    }
-}
-
-/// Reads a node as a reference that begins with a variable.
-fn chain(node: &Json) -> Option<Chain<'_>> {
-    let (kind, body) = node.as_object()?.iter().next()?;
-    match kind.as_str() {
-        "Var" => Some(Chain { root: body.get("value")?.as_str()?, keys: Vec::new() }),
-        "RefDot" => {
-            let mut inner = chain(body.get("refr")?)?;
-            inner.keys.push(Key::Constant(body.get("field")?.get(1)?.as_str()?));
-            Some(inner)
-        }
-        "RefBrack" => {
-            let mut inner = chain(body.get("refr")?)?;
-            let index = body.get("index")?;
-            let constant =
-                index.get("String").or_else(|| index.get("RawString")).and_then(|s| s.get("value")?.as_str());
-            inner.keys.push(constant.map_or(Key::Computed(index), Key::Constant));
-            Some(inner)
-        }
-        _ => None,
-    }
-}
-
-/// The reference in the head of a rule.
-fn head_chain(rule: &Json) -> Option<Chain<'_>> {
-    let refr = match rule.get("Default") {
-        Some(default) => default.get("refr"),
-        None => rule.get("Spec")?.get("head")?.as_object()?.values().next()?.get("refr"),
-    };
-    chain(refr?)
-}
-
-fn line(node: &Json) -> u64 {
-    let span = node.get("span").or_else(|| node.as_object()?.values().next()?.get("span"));
-    span.and_then(|s| s.get("line")).and_then(Json::as_u64).unwrap_or(1)
 }
 
 /// A walk through one definition.
@@ -218,34 +221,55 @@ struct Walk<'a, 't> {
 }
 
 impl Walk<'_, '_> {
-    fn refuse(&mut self, line: u64, problem: impl Into<String>, instead: &str) {
+    /// Line and column of a node.
+    fn at(&self, node: &Json) -> (u64, u64) {
+        tree::position(self.module.contents, node)
+    }
+
+    fn refuse(
+        &mut self,
+        (line, column): (u64, u64),
+        construct: Construct,
+        problem: impl Into<String>,
+        instead: impl Into<String>,
+    ) {
         self.refused.push(Refused {
             file: self.module.file.clone(),
             line,
+            column,
+            construct,
             problem: problem.into(),
-            instead: instead.to_owned(),
+            instead: instead.into(),
         });
     }
 
-    /// Walks a definition; its name and line.
-    fn definition(&mut self, rule: &Json) -> Option<(String, u64)> {
+    /// A read, the first place of which is kept.
+    fn reads(&mut self, name: String, (line, column): (u64, u64)) {
+        let place = Place { file: self.module.file.clone(), line, column };
+        self.rule.places.entry(name).or_insert(place);
+    }
+
+    /// Walks a definition; its name, line and column.
+    fn definition(&mut self, rule: &Json) -> Option<(String, (u64, u64))> {
         let head = head_chain(rule)?;
         if let Some(default) = rule.get("Default") {
             if default.get("args").and_then(Json::as_array).is_some_and(|args| !args.is_empty()) {
                 self.refuse(
-                    line(default),
+                    self.at(default),
+                    Construct::DefaultFunction,
                     format!("`default` on the function {}", head.root),
                     "add an `else := …` to the function",
                 );
             }
-            return Some((head.root.to_owned(), line(default)));
+            return Some((head.root.to_owned(), self.at(default)));
         }
         let spec = rule.get("Spec")?;
-        let at = line(spec);
+        let at = self.at(spec);
         let (kind, body) = spec.get("head")?.as_object()?.iter().next()?;
         let parts = head.keys.len();
         if parts > 1 || (parts == 1 && kind != "Compr" && !matches!(head.keys.first(), Some(Key::Computed(_)))) {
-            self.refuse(at, format!("the head of {} has several parts", head.root), "give the rule a name of its own");
+            let problem = format!("the head of {} has several parts", head.root);
+            self.refuse(at, Construct::RuleHead, problem, "give the rule a name of its own");
         }
         let bodies = spec.get("bodies").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
         let has_else =
@@ -260,7 +284,8 @@ impl Walk<'_, '_> {
             if has_else(position) && loops(query) {
                 let instead = "move the loop to a function of its own, or use a comprehension or `every`";
                 self.refuse(
-                    line(query),
+                    self.at(query),
+                    Construct::LoopWithElse,
                     format!(
                         "a loop in a body of {} that has an `else`, which the fast engine does not reach",
                         head.root
@@ -296,7 +321,8 @@ impl Walk<'_, '_> {
                     }
                 }
                 if fields.get("with_mods").and_then(Json::as_array).is_some_and(|mods| !mods.is_empty()) {
-                    self.refuse(line(node), "`with` outside a test", "pass the value as an argument of a function");
+                    let instead = "pass the value as an argument of a function";
+                    self.refuse(self.at(node), Construct::With, "`with` outside a test", instead);
                 }
                 fields.iter().filter(|(key, _)| *key != "span").for_each(|(_, value)| self.node(value));
             }
@@ -306,7 +332,7 @@ impl Walk<'_, '_> {
 
     /// A reference: to input, to facts, to rules, or to a local variable.
     fn reference(&mut self, node: &Json) {
-        let at = line(node);
+        let at = self.at(node);
         let Some(chain) = chain(node) else {
             // keys of something that is no variable, for example a call
             if let Some(body) = node.as_object().and_then(|fields| fields.values().next()) {
@@ -344,7 +370,7 @@ impl Walk<'_, '_> {
             .filter(|path: &Vec<String>| path.first().is_some_and(|root| root == "data"))
     }
 
-    fn data(&mut self, at: u64, path: &[String], keys: usize) {
+    fn data(&mut self, at: (u64, u64), path: &[String], keys: usize) {
         let mut prefix = String::new();
         for part in path {
             if !prefix.is_empty() {
@@ -357,10 +383,12 @@ impl Walk<'_, '_> {
                 {
                     self.refuse(
                         at,
+                        Construct::ForeignRule,
                         format!("{prefix} belongs to another policy"),
                         "move what is shared to policies/seawall/lib",
                     );
                 }
+                self.reads(prefix.clone(), at);
                 self.rule.refers.insert(prefix);
                 return;
             }
@@ -368,44 +396,53 @@ impl Walk<'_, '_> {
         match path.get(1).map(String::as_str) {
             Some("cluster") => match (path.get(2).map(String::as_str), path.get(3)) {
                 (Some("index"), Some(index)) => {
+                    self.reads(format!("data.cluster.index.{index}"), at);
                     self.rule.facts.insert(format!("index.{index}"));
                 }
                 (Some("index"), None) | (None, _) => {
                     self.refuse(
                         at,
+                        Construct::ComputedKind,
                         "the kind of `data.cluster` is computed or left out",
                         "name the kind: data.cluster.storageclasses[name]",
                     );
                 }
                 (Some(kind), _) => {
+                    self.reads(format!("data.cluster.{kind}"), at);
                     self.rule.facts.insert(kind.to_owned());
                 }
             },
             Some("seawall") if path.get(2).is_some_and(|p| p == "knowledge") => {}
             _ if self.packages.iter().any(|package| package.starts_with(&prefix)) => {
-                self.refuse(at, format!("{prefix} is a package, not a rule"), "name the rule");
+                let problem = format!("{prefix} is a package, not a rule");
+                self.refuse(at, Construct::UnknownReference, problem, "name the rule");
             }
             _ if path.len() == 1 && keys > 0 => {
-                self.refuse(at, "the first key of `data` is computed", "name the document")
+                self.refuse(at, Construct::ComputedRoot, "the first key of `data` is computed", "name the document")
             }
             _ => self.refuse(
                 at,
+                Construct::UnknownReference,
                 format!("{prefix} is neither a rule nor a fact"),
                 "wanted data.cluster.<kind>, data.seawall.knowledge or a rule of data.seawall.lib",
             ),
         }
     }
 
-    fn input(&mut self, at: u64, chain: &Chain<'_>) {
+    fn input(&mut self, at: (u64, u64), chain: &Chain<'_>) {
         let keys = chain.leading();
         match (keys.first(), keys.get(1), keys.get(2)) {
             (None, _, _) if !chain.keys.is_empty() => {
-                self.refuse(at, "the first key of `input` is computed", "name it: input.request")
+                let problem = "the first key of `input` is computed";
+                self.refuse(at, Construct::ComputedRoot, problem, "name it: input.request");
             }
             (Some(&"seawall"), None, _) => {
+                self.reads("input.seawall.parameters".to_owned(), at);
                 self.rule.parameters.insert("*".to_owned());
             }
             (Some(&"seawall"), Some(&"parameters"), key) => {
+                let name = key.map(|key| format!(".{key}")).unwrap_or_default();
+                self.reads(format!("input.seawall.parameters{name}"), at);
                 self.rule.parameters.insert((*key.unwrap_or(&"*")).to_owned());
             }
             _ => {}
@@ -413,7 +450,7 @@ impl Walk<'_, '_> {
     }
 
     fn call(&mut self, body: &Json) {
-        let at = line(body);
+        let at = self.at(body);
         let parameters = body.get("params").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
         parameters.iter().for_each(|p| self.node(p));
         let Some(function) = body.get("fcn").and_then(chain) else { return };
@@ -422,12 +459,13 @@ impl Walk<'_, '_> {
         }
         let name = function.constant().unwrap_or_default().join(".");
         let Some((_, arity)) = builtins::position(&name).and_then(|position| builtins::ALLOWED.get(position)) else {
-            let instead = "use one of src/engine/builtins.rs or a function of policies/seawall/lib";
-            return self.refuse(at, format!("{name} is not a permitted builtin"), instead);
+            let problem = format!("{name} is not a permitted builtin");
+            return self.refuse(at, Construct::Builtin, problem, builtins::instead_of(&name));
         };
         if parameters.len() != *arity && parameters.len() != arity + 1 {
             self.refuse(
                 at,
+                Construct::Arguments,
                 format!("{name} takes {arity} arguments, found {}", parameters.len()),
                 "see OPA's documentation of builtins",
             );
@@ -435,16 +473,18 @@ impl Walk<'_, '_> {
         match name.as_str() {
             "sprintf" => self.format(at, parameters),
             "regex.match" if literal(parameters.first()).is_none() => {
-                self.refuse(at, "regex.match with a pattern that is not a literal", "write the pattern in place");
+                let problem = "regex.match with a pattern that is not a literal";
+                self.refuse(at, Construct::Arguments, problem, "write the pattern in place");
             }
             _ => {}
         }
     }
 
     /// A format from data could panic the engine or make gigabytes; a wrong number of values is an error at run time.
-    fn format(&mut self, at: u64, parameters: &[Json]) {
+    fn format(&mut self, at: (u64, u64), parameters: &[Json]) {
         let Some(format) = literal(parameters.first()) else {
-            return self.refuse(at, "sprintf with a format that is not a literal", "write the format in place");
+            let problem = "sprintf with a format that is not a literal";
+            return self.refuse(at, Construct::Arguments, problem, "write the format in place");
         };
         let mut verbs = 0_usize;
         let mut rest = format.chars();
@@ -455,7 +495,8 @@ impl Walk<'_, '_> {
                     Some('%') => {}
                     other => {
                         let verb = other.map(String::from).unwrap_or_default();
-                        return self.refuse(at, format!("sprintf verb %{verb}"), "use %s, %d or %v");
+                        let problem = format!("sprintf verb %{verb}");
+                        return self.refuse(at, Construct::Arguments, problem, "use %s, %d or %v");
                     }
                 }
             }
@@ -464,6 +505,7 @@ impl Walk<'_, '_> {
         if values.is_some_and(|values| values != verbs) {
             self.refuse(
                 at,
+                Construct::Arguments,
                 format!("sprintf has {verbs} verbs and {} values", values.unwrap_or_default()),
                 "give one value for each verb",
             );
@@ -475,7 +517,8 @@ impl Walk<'_, '_> {
             body.get("rhs").and_then(|rhs| rhs.get("Number")?.get("value")?.as_f64()).is_some_and(|n| n != 0.0);
         if !by_literal {
             self.refuse(
-                line(body),
+                self.at(body),
+                Construct::Division,
                 "division by a value that could be zero",
                 "divide by a literal, or compare products",
             );
@@ -495,7 +538,8 @@ impl Walk<'_, '_> {
         if may_be_undefined {
             let instead = "assign it to a variable in the body first (`x := …`), then use the variable";
             return self.refuse(
-                line(node),
+                self.at(node),
+                Construct::MayBeUndefined,
                 format!("a value in {place} may be undefined, on which engines differ"),
                 instead,
             );
@@ -530,31 +574,4 @@ impl Walk<'_, '_> {
             _ => {}
         }
     }
-}
-
-/// Whether a query loops itself: `some … in`, `some x`, `list[_]`. Comprehensions, `every` and calls do not count.
-fn loops(node: &Json) -> bool {
-    match node {
-        Json::Array(items) => items.iter().any(loops),
-        Json::Object(fields) => match fields.iter().next().filter(|_| fields.len() == 1) {
-            Some((kind, _)) if matches!(kind.as_str(), "SomeIn" | "SomeVars") => true,
-            Some((kind, _))
-                if matches!(kind.as_str(), "ArrayCompr" | "SetCompr" | "ObjectCompr" | "Every" | "NotExpr") =>
-            {
-                false
-            }
-            Some((kind, body)) if kind == "RefBrack" => {
-                let wildcard = body.get("index").and_then(|i| i.get("Var")?.get("value")?.as_str()) == Some("_");
-                wildcard || loops(body)
-            }
-            _ => fields.iter().filter(|(key, _)| *key != "span").any(|(_, value)| loops(value)),
-        },
-        _ => false,
-    }
-}
-
-/// The text of a literal string.
-fn literal(node: Option<&Json>) -> Option<&str> {
-    let node = node?;
-    node.get("String").or_else(|| node.get("RawString"))?.get("value")?.as_str()
 }

@@ -10,6 +10,7 @@
 //! otherwise (`not f(bad)` would then allow). So every builtin of a program is wrapped: the error is noted, and the
 //! evaluation counts as failed whatever the result says.
 
+use crate::words::closest;
 use regorus::{Value, rvm::program::Program};
 use std::any::Any;
 use std::cell::RefCell;
@@ -73,6 +74,56 @@ pub const ALLOWED: &[(&str, usize)] = &[
     ("union", 1),
     ("upper", 1),
 ];
+
+/// Builtins that are not permitted, and what does their work here. A name that ends with `.` stands for all that begin so.
+const INSTEAD: &[(&str, &str)] = &[
+    ("all", "use `every x in xs { … }`"),
+    ("any", "use `some x in xs` in a rule of its own"),
+    ("array.flatten", "write a comprehension over the lists: `[x | some list in lists; some x in list]`"),
+    ("bits.", "compare numbers; a shift by a number from the object could hang the server"),
+    ("cast_", "ask for the type with is_string, is_number and so on"),
+    ("crypto.", "policies judge what can be read; nothing is computed from secrets"),
+    ("graph.", "use comprehensions or `every` over lists of known depth"),
+    (
+        "http.send",
+        "policies reach nothing: declare the kind in `context` and read data.cluster, or bring the data as data.yaml below seawall/knowledge",
+    ),
+    ("io.jwt.", "policies judge what can be read; the API server has checked the user, who is input.request.userInfo"),
+    ("json.filter", "name the fields that you compare"),
+    ("json.patch", "write a `patch` rule; the engine applies it"),
+    ("json.remove", "use object.remove"),
+    ("json.unmarshal", "compare the text, or bring the data as data.yaml below seawall/knowledge"),
+    ("net.", "compare the text, with startswith, split or regex.match and a literal pattern"),
+    ("numbers.range", "use `some i, x in xs`; a range up to a number from the object could take all memory"),
+    ("object.subset", "use `every key, value in small { big[key] == value }`"),
+    ("opa.runtime", "declare what you need in `parameters` and read input.seawall.parameters"),
+    ("print", "remove it; `seawall explain` shows the values that each expression saw"),
+    ("rand.", "verdicts depend on nothing but the request and the facts"),
+    ("regex.", "use regex.match with a literal pattern, split, startswith or endswith"),
+    ("rego.", "call a function of data.seawall.lib"),
+    ("set_diff", "write a - b"),
+    ("strings.count", "use count(split(text, part)) - 1 with a literal part"),
+    ("strings.render_template", "use sprintf with a literal format"),
+    ("strings.replace_n", "use replace"),
+    ("time.", "use time.parse_rfc3339_ns, with input.seawall.now for the clock, and data.seawall.lib.dates for days"),
+    ("trace", "remove it; `seawall explain` shows the values that each expression saw"),
+    ("units.", "use quantities.milli of data.seawall.lib.quantities, which reads Kubernetes quantities and is bounded"),
+    ("uuid.", "verdicts depend on nothing but the request and the facts"),
+    ("walk", "name the fields, or use a comprehension over lists of known depth"),
+    ("yaml.", "compare the text, or bring the data as data.yaml below seawall/knowledge"),
+];
+
+/// What to write instead of a function that is not permitted.
+#[must_use]
+pub fn instead_of(name: &str) -> String {
+    let family = |row: &str| row.ends_with(['.', '_']) && name.starts_with(row) || name.starts_with(&format!("{row}_"));
+    let known = INSTEAD.iter().find(|(row, _)| *row == name).or_else(|| INSTEAD.iter().find(|(row, _)| family(row)));
+    if let Some((_, instead)) = known {
+        return (*instead).to_owned();
+    }
+    let near = closest(name, ALLOWED.iter().map(|(allowed, _)| *allowed));
+    format!("use a permitted builtin (docs/lint/rego/builtin.md) or a function of data.seawall.lib{near}")
+}
 
 /// Longest text that `to_number` reads; a longer one could be a number with a million digits.
 const LONGEST_NUMBER: usize = 32;

@@ -1,11 +1,13 @@
 //! Makes programs from Rego: all modules are parsed together, then each policy gets a small program of its own, so that
 //! one policy's error, limit or panic is its own.
 
-use super::analysis::{self, Refused, Rules};
+use super::analysis::{self, Construct, Refused, Rules};
 use super::builtins::{self, short};
 use super::negation;
 use super::rewrite;
+use super::shape;
 use super::shared::{self, SharedRules};
+use super::tree;
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::program::Program;
 use regorus::{CompiledPolicy, Engine};
@@ -15,14 +17,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// Why modules were not loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
-    /// A module does not parse. The engine's text has file, line and an excerpt.
-    #[error("{file}: {problem}")]
-    Parse {
-        /// File of the module.
-        file: String,
-        /// The engine's words.
-        problem: String,
-    },
+    /// Modules do not parse, all of them.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Parse(Vec<SyntaxError>),
     /// Constructs that are not loaded, all of them.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Refused(Vec<Refused>),
@@ -34,6 +31,49 @@ pub enum CompileError {
         /// The engine's words.
         problem: String,
     },
+}
+
+/// A module does not parse.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}:{column}: {problem}")]
+pub struct SyntaxError {
+    /// File of the module.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u64,
+    /// Column, from 1.
+    pub column: u64,
+    /// The engine's words.
+    pub problem: String,
+}
+
+impl SyntaxError {
+    /// The engine draws an excerpt: `--> file:line:column` first, `error: …` last.
+    pub(crate) fn of(file: &str, drawn: &str) -> Self {
+        let place = drawn.lines().find_map(|line| line.trim().strip_prefix("--> ")).map(|place| {
+            let mut parts = place.rsplitn(3, ':').map(|part| part.parse::<u64>().ok());
+            let column = parts.next().flatten().unwrap_or(1);
+            (parts.next().flatten().unwrap_or(1), column)
+        });
+        let (line, column) = place.unwrap_or((1, 1));
+        Self { file: file.to_owned(), line: line.max(1), column: column.max(1), problem: short(drawn) }
+    }
+}
+
+/// Parses one module by itself: what the engine prints of it (`source` and `ast`).
+///
+/// # Errors
+/// When it does not parse.
+pub fn syntax(source: &Source) -> Result<serde_json::Value, SyntaxError> {
+    if let Some((line, problem)) = shape::too_deep(&source.text) {
+        return Err(SyntaxError { file: source.file.clone(), line, column: 1, problem });
+    }
+    let mut engine = Engine::new();
+    let error = |error: String| SyntaxError::of(&source.file, &error);
+    engine.add_policy(source.file.clone(), source.text.clone()).map_err(|e| error(e.to_string()))?;
+    let printed = engine.get_ast_as_json().map_err(|e| error(e.to_string()))?;
+    let mut trees = parse_deep(&printed).map_err(|e| error(e.to_string()))?;
+    Ok(trees.get_mut(0).map(serde_json::Value::take).unwrap_or_default())
 }
 
 /// A file of a policy set.
@@ -65,8 +105,12 @@ impl Modules {
     /// When a module does not parse or has a construct that is not loaded.
     pub fn parse<'s>(sources: impl IntoIterator<Item = &'s Source>, shared: &str) -> Result<Self, CompileError> {
         let prepare = |problem: String| CompileError::Prepare { package: "all modules".to_owned(), problem };
-        let trees = trees(sources)?;
-        let (rules, refused) = analysis::analyse(&trees);
+        let Trees { written, trees } = trees(sources)?;
+        // as written first: there the columns are those of the files
+        let (rules, mut refused) = analysis::analyse(written.as_ref().unwrap_or(&trees));
+        if refused.is_empty() && written.is_some() {
+            refused = analysis::analyse(&trees).1;
+        }
         if !refused.is_empty() {
             return Err(CompileError::Refused(refused));
         }
@@ -77,12 +121,13 @@ impl Modules {
         engine.set_gather_prints(true);
         for tree in trees.as_array().into_iter().flatten() {
             let text = |key: &str| tree.get("source").and_then(|s| s.get(key)?.as_str()).unwrap_or_default();
-            let (file, imports) = (text("file"), analysis::imports(tree));
+            let (file, imports) = (text("file"), tree::imports(tree));
             let tree = tree.get("ast").unwrap_or(&serde_json::Value::Null);
             let module = rewrite::for_rvm(text("contents"), tree, &imports).map_err(|line| {
                 let problem = "an assignment is the whole body of a rule".to_owned();
                 let instead = "put the body in braces: `if { x := … }`".to_owned();
-                CompileError::Refused(vec![Refused { file: file.to_owned(), line, problem, instead }])
+                let (file, construct) = (file.to_owned(), Construct::Assignment);
+                CompileError::Refused(vec![Refused { file, line, column: 1, construct, problem, instead }])
             });
             if file.ends_with("_test.rego") {
                 // parsed like the others, run by nobody here
@@ -124,18 +169,28 @@ impl Modules {
     }
 }
 
-/// The syntax trees, and with each its source, after the calls within negations were written out.
-fn trees<'s>(sources: impl IntoIterator<Item = &'s Source>) -> Result<serde_json::Value, CompileError> {
+/// The syntax trees, and with each its source.
+struct Trees {
+    /// As the files are written, where that differs.
+    written: Option<serde_json::Value>,
+    /// After the calls within negations were written out.
+    trees: serde_json::Value,
+}
+
+fn trees<'s>(sources: impl IntoIterator<Item = &'s Source>) -> Result<Trees, CompileError> {
     let mut sources: Vec<Source> = sources.into_iter().cloned().collect();
+    let mut written = None;
     let mut turn = 0;
     loop {
         let mut engine = Engine::new();
+        let mut errors = Vec::new();
         for source in &sources {
-            let parsed = engine.add_policy(source.file.clone(), source.text.clone());
-            parsed.map_err(|e| CompileError::Parse {
-                file: source.file.clone(),
-                problem: e.to_string().trim().to_owned(),
-            })?;
+            if let Err(error) = engine.add_policy(source.file.clone(), source.text.clone()) {
+                errors.push(SyntaxError::of(&source.file, &error.to_string()));
+            }
+        }
+        if !errors.is_empty() {
+            return Err(CompileError::Parse(errors));
         }
         let prepare = |problem: String| CompileError::Prepare { package: "all modules".to_owned(), problem };
         let printed = engine.get_ast_as_json().map_err(|e| prepare(e.to_string()))?;
@@ -151,8 +206,9 @@ fn trees<'s>(sources: impl IntoIterator<Item = &'s Source>) -> Result<serde_json
         }
         // each turn goes one level deeper, and the parser bounds how deep expressions nest
         if !changed {
-            return Ok(trees);
+            return Ok(Trees { written, trees });
         }
+        written.get_or_insert(trees);
     }
 }
 

@@ -5,18 +5,12 @@
 
 use crate::engine::compile::Source;
 use crate::yaml;
-use include_dir::{Dir, include_dir};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/policies");
-
-/// Largest file of a bundle, as the engine has it.
-const LARGEST_FILE: u64 = 1024 * 1024;
-
-/// Deepest folder of a bundle; also ends a loop of symbolic links.
-const DEEPEST: usize = 16;
+use super::files::{DEEPEST, LARGEST_FILE, MOST_FILES};
+pub use super::files::{embedded_files, is_data, is_part, package, read_files, texts, unflatten, walk};
 
 /// Why a policy folder was refused.
 #[derive(Debug, thiserror::Error)]
@@ -39,16 +33,31 @@ pub enum BundleError {
         size: u64,
     },
     /// A file is not UTF-8.
-    #[error("{0} is not UTF-8 text")]
-    NotText(PathBuf),
+    #[error("{path}:{line}: byte {column} of the line is not UTF-8; save the file as UTF-8")]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// Line of the first byte that is none, from 1.
+        line: u64,
+        /// Byte in the line, from 1.
+        column: u64,
+    },
     /// Folders nest too deep, or a symbolic link leads back.
-    #[error("{0}: folders nest deeper than {DEEPEST} levels, or a symbolic link leads back to a folder above")]
+    #[error("{0}: folders nest deeper than {DEEPEST} levels")]
     TooDeep(PathBuf),
+    /// A symbolic link leads back.
+    #[error("{0} is a symbolic link that leads back to a folder above; remove it")]
+    Loop(PathBuf),
+    /// More files than a bundle has.
+    #[error("{0} has more than {MOST_FILES} files; give the folder of the policies alone")]
+    TooMany(PathBuf),
     /// A data file is not readable or in the wrong place.
-    #[error("{file}: {problem}")]
+    #[error("{file}{}: {problem}", .at.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default())]
     Data {
         /// The file.
         file: String,
+        /// Line and column, from 1, where the problem is at one.
+        at: Option<(u64, u64)>,
         /// What is wrong.
         problem: String,
     },
@@ -99,9 +108,7 @@ impl Bundle {
     /// # Errors
     /// When they are broken, which a test rules out.
     pub fn embedded() -> Result<Self, BundleError> {
-        let mut files = BTreeMap::new();
-        collect_embedded(&EMBEDDED, &mut files)?;
-        Self::from_files(Path::new("policies"), files)
+        Self::from_files(Path::new("policies"), embedded_files(is_part))
     }
 
     /// Reads a folder.
@@ -117,6 +124,17 @@ impl Bundle {
     /// # Errors
     /// When there is no Rego file, or a data file is broken.
     pub fn from_files(root: &Path, files: BTreeMap<String, String>) -> Result<Self, BundleError> {
+        let (bundle, problems) = Self::gather(&files);
+        if bundle.modules.is_empty() {
+            return Err(BundleError::Empty(root.to_owned()));
+        }
+        problems.into_iter().next().map_or(Ok(bundle), Err)
+    }
+
+    /// What the files make, as far as they can be used, and what is wrong with the others.
+    #[must_use]
+    pub fn gather(files: &BTreeMap<String, String>) -> (Self, Vec<BundleError>) {
+        let mut problems = Vec::new();
         let mut bundle = Self::default();
         let mut folders: BTreeMap<String, String> = BTreeMap::new();
         for (file, text) in files.iter().filter(|(file, _)| file.ends_with(".rego") && !file.ends_with("_test.rego")) {
@@ -126,21 +144,19 @@ impl Bundle {
             }
             bundle.modules.entry(package).or_default().push(Source { file: file.clone(), text: text.clone() });
         }
-        if bundle.modules.is_empty() {
-            return Err(BundleError::Empty(root.to_owned()));
-        }
         for (file, text) in files.iter().filter(|(file, _)| is_data(file)) {
-            bundle.add_data(file, text)?;
+            problems.extend(bundle.add_data(file, text).err());
         }
         for (folder, package) in folders {
             let cases = if folder.is_empty() { "cases/".to_owned() } else { format!("{folder}/cases/") };
             let names = files.keys().filter_map(|file| file.strip_prefix(&cases)?.strip_suffix("/input.yaml"));
             for name in names {
                 let text = |part: &str| files.get(&format!("{cases}{name}/{part}.yaml")).cloned();
-                let expected = text("expected").ok_or_else(|| BundleError::Data {
-                    file: format!("{cases}{name}"),
-                    problem: "the case has input.yaml and no expected.yaml".to_owned(),
-                })?;
+                let Some(expected) = text("expected") else {
+                    let problem = "the case has input.yaml and no expected.yaml".to_owned();
+                    problems.push(BundleError::Data { file: format!("{cases}{name}"), at: None, problem });
+                    continue;
+                };
                 bundle.cases.entry(package.clone()).or_default().push(CaseFiles {
                     name: name.to_owned(),
                     folder: format!("{cases}{name}"),
@@ -150,14 +166,14 @@ impl Bundle {
                 });
             }
         }
-        Ok(bundle)
+        (bundle, problems)
     }
 
     fn add_data(&mut self, file: &str, text: &str) -> Result<(), BundleError> {
-        let error = |problem: String| BundleError::Data { file: file.to_owned(), problem };
+        let error = |at, problem: String| BundleError::Data { file: file.to_owned(), at, problem };
         let content: Value = serde_saphyr::from_str(text).map_err(|e| {
             let (line, column, problem) = yaml::problem(&e);
-            error(format!("line {line}, column {column}: {problem}"))
+            error(Some((line, column)), problem)
         })?;
         let nested = parent(file)
             .split('/')
@@ -178,7 +194,7 @@ impl Bundle {
                 merge(&mut self.knowledge, &knowledge);
                 Ok(())
             }
-            _ => Err(error("data belongs below seawall/knowledge/<topic>/".to_owned())),
+            _ => Err(error(None, "data belongs below seawall/knowledge/<topic>/".to_owned())),
         }
     }
 
@@ -215,102 +231,6 @@ pub fn merge(into: &mut Map<String, Value>, from: &Map<String, Value>) {
 
 fn parent(file: &str) -> &str {
     file.rsplit_once('/').map_or("", |(folder, _)| folder)
-}
-
-/// The name that OPA loads data from (`opa -b`), outside cases.
-fn is_data(file: &str) -> bool {
-    let name = file.rsplit('/').next().unwrap_or(file);
-    matches!(name, "data.yaml" | "data.json") && !file.contains("/cases/")
-}
-
-/// The package of a module.
-#[must_use]
-pub fn package(text: &str) -> Option<String> {
-    let line = text.lines().find_map(|line| line.strip_prefix("package "))?;
-    Some(line.split('#').next().unwrap_or(line).trim().to_owned())
-}
-
-/// Whether a file of this name is read: Rego, data and cases, but nothing hidden.
-#[must_use]
-pub fn is_part(name: &str) -> bool {
-    !name.split('/').any(|part| part.starts_with('.'))
-        && [".rego", ".yaml", ".json"].iter().any(|end| name.ends_with(end))
-}
-
-/// The name of a file in the set. A ConfigMap has no folders, so `__` at the top level of a set stands for `/`.
-#[must_use]
-pub fn unflatten(name: &str) -> String {
-    if name.contains('/') { name.to_owned() } else { name.replace("__", "/") }
-}
-
-fn collect_embedded(folder: &Dir<'static>, files: &mut BTreeMap<String, String>) -> Result<(), BundleError> {
-    for file in folder.files() {
-        let path = file.path().to_string_lossy().replace('\\', "/");
-        if is_part(&path) {
-            let text = file.contents_utf8().ok_or_else(|| BundleError::NotText(file.path().to_owned()))?;
-            files.insert(path, text.to_owned());
-        }
-    }
-    folder.dirs().try_for_each(|folder| collect_embedded(folder, files))
-}
-
-/// Calls `visit` with each file below a folder and its name in the set. Hidden files and folders are left out, but for the
-/// manifest and the signature of the set.
-///
-/// # Errors
-/// When a folder cannot be read, and what `visit` answers.
-pub fn walk(root: &Path, visit: &mut dyn FnMut(&Path, String) -> Result<(), BundleError>) -> Result<(), BundleError> {
-    walk_below(root, root, 0, visit)
-}
-
-fn walk_below(
-    root: &Path,
-    folder: &Path,
-    depth: usize,
-    visit: &mut dyn FnMut(&Path, String) -> Result<(), BundleError>,
-) -> Result<(), BundleError> {
-    if depth > DEEPEST {
-        return Err(BundleError::TooDeep(folder.to_owned()));
-    }
-    let read = |path: &Path, source: std::io::Error| BundleError::Read { path: path.to_owned(), source };
-    for entry in std::fs::read_dir(folder).map_err(|e| read(folder, e))? {
-        let path = entry.map_err(|e| read(folder, e))?.path();
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        // a mounted ConfigMap keeps its versions in hidden folders, and links to them
-        let about_the_set = depth == 0 && matches!(name.as_str(), ".manifest" | ".signatures.json");
-        if name.starts_with('.') && !about_the_set {
-            continue;
-        }
-        if std::fs::metadata(&path).map_err(|e| read(&path, e))?.is_dir() {
-            walk_below(root, &path, depth + 1, visit)?;
-        } else {
-            let relative = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-            visit(&path, relative)?;
-        }
-    }
-    Ok(())
-}
-
-/// The files of a folder that a set is made of, as text.
-///
-/// # Errors
-/// When one cannot be read, is too large or no text.
-pub fn texts(folder: &Path) -> Result<BTreeMap<String, String>, BundleError> {
-    let mut files = BTreeMap::new();
-    walk(folder, &mut |path, relative| {
-        if !is_part(&relative) {
-            return Ok(());
-        }
-        let read = |source| BundleError::Read { path: path.to_owned(), source };
-        let size = std::fs::metadata(path).map_err(read)?.len();
-        if size > LARGEST_FILE {
-            return Err(BundleError::TooLarge { path: path.to_owned(), size });
-        }
-        let text = String::from_utf8(std::fs::read(path).map_err(read)?);
-        files.insert(unflatten(&relative), text.map_err(|_| BundleError::NotText(path.to_owned()))?);
-        Ok(())
-    })?;
-    Ok(files)
 }
 
 #[cfg(test)]
@@ -361,21 +281,24 @@ mod tests {
         let with =
             |file, text| bundle(&[("p.rego", "package seawall.policies.p"), (file, text)]).unwrap_err().to_string();
         assert!(with("data.yaml", "other: {}").contains("data belongs below"));
-        assert!(with("seawall/knowledge/x/data.yaml", "a: [").starts_with("seawall/knowledge/x/data.yaml: line"));
+        assert!(with("seawall/knowledge/x/data.yaml", "a: [").starts_with("seawall/knowledge/x/data.yaml:1:"));
     }
 
     #[test]
     fn a_symbolic_link_loop_ends() {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).unwrap();
-        assert!(matches!(Bundle::read(folder.path()), Err(BundleError::TooDeep(_) | BundleError::Read { .. })));
+        assert!(matches!(Bundle::read(folder.path()), Err(BundleError::Loop(_))));
+        // several loops do not multiply
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("second")).unwrap();
+        assert_eq!(read_files(folder.path(), is_part).1.len(), 2);
     }
 
     #[test]
     fn files_that_are_not_text_or_too_large_are_named() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("p.rego"), [0xff, 0xfe]).unwrap();
-        assert!(matches!(Bundle::read(folder.path()), Err(BundleError::NotText(_))));
+        assert!(matches!(Bundle::read(folder.path()), Err(BundleError::NotText { line: 1, column: 1, .. })));
         std::fs::write(folder.path().join("p.rego"), vec![b' '; 2 * 1024 * 1024]).unwrap();
         assert!(matches!(Bundle::read(folder.path()), Err(BundleError::TooLarge { .. })));
     }

@@ -1,7 +1,9 @@
 //! The METADATA block of a policy: OPA's annotations, with everything of ours below `custom`.
 //!
-//! Format: <https://www.openpolicyagent.org/docs/policy-language#metadata>. Unknown keys are errors with their line.
+//! Format: <https://www.openpolicyagent.org/docs/policy-language#metadata>. What is wrong with a
+//! block is found by [`super::inspect`]: unknown keys are errors with their place.
 
+use super::inspect::{Problem, inspect};
 use super::mode::{Actions, Severity, Tier};
 use crate::admission::request::Operation;
 use crate::yaml;
@@ -9,38 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Why a METADATA block was refused. Lines are those of the policy file, counted from 1.
+/// Why a METADATA block was refused: all that is wrong with it, each with file, line and column.
 #[derive(Debug, thiserror::Error)]
-pub enum MetadataError {
-    /// No block directly above the package line.
-    #[error("{file}: no `# METADATA` block above the package line; every policy needs one (docs/policy-format.md)")]
-    Missing {
-        /// The policy file.
-        file: String,
-    },
-    /// Not readable as YAML of the expected shape.
-    #[error("{file}:{line}: METADATA: {problem}")]
-    Unreadable {
-        /// The policy file.
-        file: String,
-        /// Line in the file.
-        line: usize,
-        /// What is wrong.
-        problem: String,
-    },
-    /// Readable, but contradicts itself or the file it is in.
-    #[error("{file}:{line}: METADATA `{key}`: {problem}")]
-    Invalid {
-        /// The policy file.
-        file: String,
-        /// Line of the block.
-        line: usize,
-        /// Which key.
-        key: &'static str,
-        /// What is wrong and what is wanted.
-        problem: String,
-    },
-}
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct MetadataError(pub Vec<Problem>);
 
 /// How a policy reaches claims and Pods that stand inside workloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -225,71 +199,17 @@ impl Metadata {
     /// # Errors
     /// When there is none, or it is unreadable, incomplete or contradicts the package.
     pub fn parse(file: &str, source: &str) -> Result<Self, MetadataError> {
-        let (first_line, source_yaml, package) =
-            block(source).ok_or_else(|| MetadataError::Missing { file: file.to_owned() })?;
-        let block: Block = serde_saphyr::from_str(&source_yaml).map_err(|error| {
-            let (line, _, problem) = yaml::problem(&error);
-            let line = first_line + usize::try_from(line).unwrap_or(1);
-            MetadataError::Unreadable { file: file.to_owned(), line, problem }
-        })?;
-        let invalid = |key: &'static str, problem: String| MetadataError::Invalid {
-            file: file.to_owned(),
-            line: first_line,
-            key,
-            problem,
-        };
+        let inspected = inspect(file, source);
+        inspected.metadata.ok_or(MetadataError(inspected.problems))
+    }
+
+    /// Reads the YAML of a block that was checked ([`inspect`]).
+    ///
+    /// # Errors
+    /// Line and column in the block, and what is wrong.
+    pub(super) fn of_block(source: &str) -> Result<Self, (u64, u64, String)> {
+        let block: Block = serde_saphyr::from_str(source).map_err(|error| yaml::problem(&error))?;
         let custom = block.custom;
-        let kebab = |id: &str| {
-            !id.is_empty()
-                && id
-                    .split('-')
-                    .all(|w| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
-        };
-        if !kebab(&custom.id) {
-            return Err(invalid("id", format!("{:?} is not kebab-case", custom.id)));
-        }
-        let wanted = format!("seawall.policies.{}", custom.id.replace('-', "_"));
-        if package != wanted {
-            return Err(invalid("id", format!("{:?} belongs to package {wanted}, found package {package}", custom.id)));
-        }
-        if !CHECKLIST.contains(&custom.checklist.as_str()) {
-            return Err(invalid(
-                "checklist",
-                format!("{:?} is no checklist item; wanted one of {}", custom.checklist, CHECKLIST.join(", ")),
-            ));
-        }
-        if custom.rules.is_empty() {
-            return Err(invalid("match", "matches nothing; wanted at least one row".into()));
-        }
-        for rule in &custom.rules {
-            let empty = [
-                ("apiGroups", rule.api_groups.is_empty()),
-                ("apiVersions", rule.api_versions.is_empty()),
-                ("resources", rule.resources.is_empty()),
-                ("operations", rule.operations.is_empty()),
-            ];
-            if let Some((key, _)) = empty.iter().find(|(_, is_empty)| *is_empty) {
-                return Err(invalid("match", format!("a row has no {key}, so it matches nothing")));
-            }
-            if let Some(wild) =
-                rule.api_groups.iter().chain(&rule.api_versions).chain(&rule.resources).find(|w| w.contains('*'))
-            {
-                return Err(invalid(
-                    "match",
-                    format!("{wild:?}: wildcards are not permitted, webhooks stay narrow; name the resources"),
-                ));
-            }
-        }
-        for need in &custom.context {
-            if need.resource.is_empty() {
-                return Err(invalid("context", "a row has no resource".into()));
-            }
-        }
-        for (tier, parameters) in &custom.tier_parameters {
-            if let Some(unknown) = parameters.keys().find(|k| !custom.parameters.contains_key(*k)) {
-                return Err(invalid("tierParameters", format!("{tier}: {unknown:?} has no default in `parameters`")));
-            }
-        }
         Ok(Self {
             id: custom.id,
             title: block.title,
@@ -323,21 +243,6 @@ impl Metadata {
         }
         parameters
     }
-}
-
-/// The YAML text of the METADATA block directly above the package line: (line of `# METADATA`, text, package).
-fn block(source: &str) -> Option<(usize, String, String)> {
-    let lines: Vec<&str> = source.lines().collect();
-    let package_line = lines.iter().position(|line| line.starts_with("package "))?;
-    let package = lines.get(package_line)?.strip_prefix("package ")?.split('#').next()?.trim().to_owned();
-    let above = lines.get(..package_line)?;
-    let start = above.iter().rposition(|line| line.trim_end() == "# METADATA")?;
-    let body = above.get(start + 1..)?;
-    if !body.iter().all(|line| line.starts_with('#')) {
-        return None;
-    }
-    let strip = |line: &&str| line.strip_prefix("# ").or_else(|| line.strip_prefix('#')).unwrap_or(line).to_owned();
-    Some((start + 1, body.iter().map(strip).collect::<Vec<_>>().join("\n"), package))
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use super::api_versions::{ApiVersions, ApiVersionsError};
 use super::bundle::{self, Bundle, BundleError};
+use super::declared::{Mismatch, kind_of, mismatches};
+use super::inspect::inspect;
 use super::matcher::Matcher;
 use super::metadata::{Metadata, MetadataError};
 use super::mode::{Action, Tier};
 use crate::config::{ConfigError, Settings};
-use crate::context::facts::INDEXES;
 use crate::engine::analysis;
 use crate::engine::compile::{CompileError, EngineKind, Modules, Unit};
 use crate::engine::evaluate::{Data, EvaluationError, Worker};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The package of the library whose rules are computed once for each object under review.
-const SHARED: &str = "data.seawall.lib.subject";
+pub const SHARED: &str = "data.seawall.lib.subject";
 
 /// Why a policy set was refused.
 #[derive(Debug, thiserror::Error)]
@@ -55,14 +56,9 @@ pub enum PolicyError {
         /// Their package.
         package: String,
     },
-    /// What a policy declares and what it reads differ.
-    #[error("{file}: {problem}")]
-    Declaration {
-        /// The file.
-        file: String,
-        /// What is missing or too much.
-        problem: String,
-    },
+    /// What policies declare and what they read differ.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Declaration(Vec<Mismatch>),
     /// A case of a policy fails.
     #[error("{0}")]
     Case(String),
@@ -122,6 +118,7 @@ impl PolicySet {
     /// When anything in it cannot be trusted; nothing of it is used then.
     pub fn build(bundle: &Bundle, settings: &Settings) -> Result<Self, PolicyError> {
         let mut metadata = Vec::new();
+        let mut problems = Vec::new();
         for (package, sources) in &bundle.modules {
             let Some(source) = sources.first() else { continue };
             if package.starts_with("seawall.policies.") {
@@ -129,18 +126,27 @@ impl PolicySet {
                     let (first, second) = (source.file.clone(), second.file.clone());
                     return Err(PolicyError::Duplicate { first, second, package: package.clone() });
                 }
-                metadata.push((Metadata::parse(&source.file, &source.text)?, source.file.clone()));
+                let inspected = inspect(&source.file, &source.text);
+                problems.extend(inspected.problems);
+                metadata.extend(inspected.metadata.map(|metadata| (metadata, inspected.root, source.file.clone())));
             } else if !package.starts_with("seawall.lib.") {
                 return Err(PolicyError::Package { file: source.file.clone(), package: package.clone() });
             }
         }
+        if !problems.is_empty() {
+            return Err(MetadataError(problems).into());
+        }
         metadata.sort_by(|a, b| a.0.id.cmp(&b.0.id));
-        let own: Vec<Metadata> = metadata.iter().map(|(m, _)| m.clone()).collect();
+        let own: Vec<Metadata> = metadata.iter().map(|(m, ..)| m.clone()).collect();
         settings.validate(&own)?;
         let modules = Arc::new(Modules::parse(bundle.modules.values().flatten(), SHARED)?);
+        let differing = metadata.iter().flat_map(|(m, root, file)| mismatches(m, root.as_ref(), file, &modules.rules));
+        let differing: Vec<Mismatch> = differing.collect();
+        if !differing.is_empty() {
+            return Err(PolicyError::Declaration(differing));
+        }
         let mut policies = Vec::new();
-        for (metadata, file) in metadata {
-            declared(&metadata, &file, &modules)?;
+        for (metadata, _, file) in metadata {
             let package = format!("seawall.policies.{}", metadata.id.replace('-', "_"));
             let no_cases =
                 (!bundle.cases.contains_key(&package)).then(|| "it has no cases to compare the engines on".to_owned());
@@ -343,46 +349,6 @@ fn needs<'m>(policies: impl IntoIterator<Item = &'m Metadata>) -> BTreeMap<Strin
 /// `input.seawall.parameters` by tier.
 fn parameters_of(metadata: &Metadata) -> BTreeMap<Tier, Value> {
     Tier::ALL.iter().map(|tier| (*tier, value::from_map(&metadata.parameters_in(*tier)))).collect()
-}
-
-/// The kind of a fact that a rule reads: itself, or the one that an index is made of. `None` for an unknown index.
-fn kind_of(fact: &str) -> Option<&str> {
-    match fact.strip_prefix("index.") {
-        Some(index) => INDEXES.iter().find(|(name, _)| *name == index).map(|(_, kind)| *kind),
-        None => Some(fact),
-    }
-}
-
-/// What the policy declares must be what it reads, directly or through the library.
-fn declared(metadata: &Metadata, file: &str, modules: &Modules) -> Result<(), PolicyError> {
-    let error = |problem: String| PolicyError::Declaration { file: file.to_owned(), problem };
-    let package = format!("data.seawall.policies.{}", metadata.id.replace('-', "_"));
-    let roots = [format!("{package}.violation"), format!("{package}.patch")];
-    let reads = analysis::closure(&modules.rules, &[roots[0].as_str(), roots[1].as_str()]);
-    let mut kinds = BTreeSet::new();
-    for fact in &reads.facts {
-        kinds.insert(kind_of(fact).ok_or_else(|| error(format!("data.cluster.{fact} does not exist")))?);
-    }
-    let declared: BTreeSet<&str> = metadata.context.iter().map(|need| need.resource.as_str()).collect();
-    if let Some(missing) = kinds.difference(&declared).next() {
-        return Err(error(format!(
-            "reads data.cluster of {missing}, which `context` does not declare; add {{resource: {missing}, optional: false}}"
-        )));
-    }
-    if let Some(unused) = declared.difference(&kinds).next() {
-        return Err(error(format!("`context` declares {unused}, which nothing reads; remove it")));
-    }
-    let parameters: BTreeSet<&str> = metadata.parameters.keys().map(String::as_str).collect();
-    let read: BTreeSet<&str> = reads.parameters.iter().map(String::as_str).collect();
-    if let Some(missing) = read.difference(&parameters).find(|key| **key != "*") {
-        return Err(error(format!(
-            "reads input.seawall.parameters.{missing}, which `parameters` does not declare; give it a default there"
-        )));
-    }
-    if let Some(unused) = parameters.difference(&read).next().filter(|_| !read.contains("*")) {
-        return Err(error(format!("`parameters` declares {unused}, which nothing reads; remove it")));
-    }
-    Ok(())
 }
 
 /// `knowledge.policies`: what policies may know of each other.

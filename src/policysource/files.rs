@@ -1,6 +1,7 @@
 //! The files of a policy set as they travel: names and bytes, checked before anything reads them.
 
 use crate::policy::bundle::{self, Bundle, BundleError};
+use crate::policy::files::utf8;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -112,8 +113,7 @@ pub fn read_folder(folder: &Path) -> Result<Files, BundleError> {
 pub fn to_bundle(root: &Path, files: &Files) -> Result<Bundle, BundleError> {
     let mut texts = BTreeMap::new();
     for (name, bytes) in files.iter().filter(|(name, _)| bundle::is_part(name)) {
-        let text = std::str::from_utf8(bytes).map_err(|_| BundleError::NotText(root.join(name)))?;
-        texts.insert(name.clone(), text.to_owned());
+        texts.insert(name.clone(), utf8(&root.join(name), bytes.clone())?);
     }
     Bundle::from_files(root, texts)
 }

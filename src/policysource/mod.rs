@@ -198,7 +198,7 @@ pub struct PolicySource {
 fn shallow(bundle: Bundle) -> Result<Bundle, BundleError> {
     for source in bundle.modules.values().flatten() {
         if let Some((line, problem)) = shape::too_deep(&source.text) {
-            return Err(BundleError::Data { file: format!("{}:{line}", source.file), problem });
+            return Err(BundleError::Data { file: source.file.clone(), at: Some((line, 1)), problem });
         }
     }
     Ok(bundle)

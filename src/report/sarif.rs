@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// The schema that is named in the file.
-const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
+pub(crate) const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
 /// Results in one run that GitHub takes; it refuses files with more.
 pub const GITHUB_TAKES: usize = 25_000;
@@ -247,7 +247,7 @@ fn is_file(source: &Source) -> bool {
 }
 
 /// A path as a URI reference: relative ones as they are, so that they match the files of a repository.
-fn uri(path: &str) -> String {
+pub(crate) fn uri(path: &str) -> String {
     let path = path.strip_prefix("./").unwrap_or(path);
     if path.starts_with('/') { format!("file://{}", encoded(path)) } else { encoded(path) }
 }

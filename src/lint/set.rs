@@ -1,0 +1,251 @@
+//! Which files are linted, and which are only there so that they can be understood: a folder of policies is read together
+//! with the embedded library, a folder of one policy together with the bundle around it.
+
+use super::Found;
+use crate::engine::analysis::Place;
+use crate::policy::bundle::{self, Bundle, BundleError, CaseFiles};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+/// The files of a lint. Paths are those of messages: as they are given on the command line.
+#[derive(Debug, Default)]
+pub struct Set {
+    /// Modules, knowledge and cases of everything.
+    pub(super) bundle: Bundle,
+    /// Every `.rego` file, tests included.
+    rego: BTreeMap<String, String>,
+    /// Every README.md.
+    pages: BTreeSet<String>,
+    /// What is linted: paths that begin so.
+    linted: Vec<String>,
+    /// What could not be read.
+    problems: Vec<(&'static str, Place, String, &'static str)>,
+}
+
+/// Files of one folder.
+struct Folder {
+    files: BTreeMap<String, String>,
+    problems: Vec<BundleError>,
+    /// Before the names in messages, with `/` at the end; may be empty.
+    shown: String,
+}
+
+fn wanted(name: &str) -> bool {
+    bundle::is_part(name) || name.ends_with("README.md")
+}
+
+/// Why there is nothing to lint.
+#[derive(Debug, thiserror::Error)]
+pub enum SetError {
+    /// There is no such folder.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// As given.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No policy in it.
+    #[error("{0} has no .rego file; give a folder of policies, or the folder of one (docs/policy-format.md)")]
+    Empty(PathBuf),
+}
+
+impl Set {
+    /// The embedded policies, all of them linted.
+    #[must_use]
+    pub fn embedded() -> Self {
+        let mut set = Self::default();
+        set.add(embedded(), None);
+        set
+    }
+
+    /// What the server would load: the embedded policies and a folder, or the folder alone; all of it is linted.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn loaded(folder: &Path, only: bool) -> Result<Self, SetError> {
+        let mut set = if only { Self::default() } else { Self::embedded() };
+        set.add(read(folder, shown(folder))?, None);
+        Ok(set)
+    }
+
+    /// A folder of policies, of one policy, or one file. What is around it is there to be understood.
+    ///
+    /// # Errors
+    /// When it cannot be read, or has no policies.
+    pub fn path(path: &Path, base: Option<Self>) -> Result<Self, SetError> {
+        let info = std::fs::metadata(path).map_err(|source| SetError::Read { path: path.to_owned(), source })?;
+        let folder = if info.is_dir() { path.to_owned() } else { path.parent().unwrap_or(path).to_owned() };
+        let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
+        let (root, within) = root_of(&folder);
+        let root_folder = read(&root, shown(&root))?;
+        let linted = format!("{}{within}", root_folder.shown);
+        let own = |file: &&String| format!("{}{file}", root_folder.shown).starts_with(&linted);
+        if root_folder.problems.is_empty() && !root_folder.files.keys().any(|f| f.ends_with(".rego") && own(&f)) {
+            return Err(SetError::Empty(path.to_owned()));
+        }
+        // a bundle with the library in it stands alone
+        let library = |text: &String| bundle::package(text).is_some_and(|p| p.starts_with("seawall.lib."));
+        let brings = |text: &String| library(text) && !bundle::package(text).is_some_and(|p| p.ends_with("_test"));
+        let base = base.unwrap_or_else(Self::embedded);
+        let taken = |text: &String| bundle::package(text).is_some_and(|p| base.bundle.modules.contains_key(&p));
+        let alone = root_folder.files.iter().any(|(f, text)| f.ends_with(".rego") && brings(text) && taken(text));
+        let mut set = if alone { Self::default() } else { base };
+        set.linted.clear();
+        set.add(root_folder, Some(linted));
+        Ok(set)
+    }
+
+    /// Files in memory, all of them linted; they stand alone.
+    #[must_use]
+    pub fn of_files(files: BTreeMap<String, String>) -> Self {
+        let mut set = Self::default();
+        set.add(Folder { files, problems: Vec::new(), shown: String::new() }, None);
+        set
+    }
+
+    /// The `.rego` files, tests included.
+    pub(super) fn rego(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.rego.iter().map(|(file, text)| (file.as_str(), text.as_str()))
+    }
+
+    /// The text of a file.
+    pub(super) fn text(&self, file: &str) -> Option<&str> {
+        self.rego.get(file).map(String::as_str)
+    }
+
+    pub(super) fn has_page(&self, file: &str) -> bool {
+        self.pages.contains(file)
+    }
+
+    pub(super) fn is_linted(&self, file: &str) -> bool {
+        self.linted.iter().any(|prefix| file.starts_with(prefix))
+    }
+
+    /// The cases of a package (`data.…`).
+    pub(super) fn cases(&self, package: &str) -> &[CaseFiles] {
+        self.bundle.cases.get(package.trim_start_matches("data.")).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What could not be read, as findings.
+    pub(super) fn problems(&self, found: &mut Found) {
+        for (code, place, problem, fix) in &self.problems {
+            found.add(code, place.clone(), problem.clone(), *fix);
+        }
+    }
+
+    fn add(&mut self, folder: Folder, linted: Option<String>) {
+        let Folder { files, problems, shown } = folder;
+        self.linted.push(linted.unwrap_or_else(|| shown.clone()));
+        let (mut bundle, unusable) = Bundle::gather(&files);
+        for problem in problems.into_iter().chain(unusable) {
+            self.problems.push(told(problem, &shown));
+        }
+        for source in bundle.modules.values_mut().flatten() {
+            source.file = format!("{shown}{}", source.file);
+        }
+        for case in bundle.cases.values_mut().flatten() {
+            case.folder = format!("{shown}{}", case.folder);
+        }
+        for (package, modules) in bundle.modules {
+            // a policy of the same package replaces one of the base
+            for replaced in self.bundle.modules.insert(package.clone(), modules).unwrap_or_default() {
+                self.rego.remove(&replaced.file);
+                self.rego.remove(&replaced.file.replace(".rego", "_test.rego"));
+            }
+            self.bundle.cases.remove(&package);
+        }
+        self.bundle.cases.extend(bundle.cases);
+        bundle::merge(&mut self.bundle.knowledge, &bundle.knowledge);
+        for (file, text) in files {
+            if file.ends_with(".rego") {
+                self.rego.insert(format!("{shown}{file}"), text);
+            } else if file.ends_with("README.md") {
+                self.pages.insert(format!("{shown}{file}"));
+            }
+        }
+    }
+}
+
+fn embedded() -> Folder {
+    Folder { files: bundle::embedded_files(wanted), problems: Vec::new(), shown: "policies/".to_owned() }
+}
+
+fn read(folder: &Path, shown: String) -> Result<Folder, SetError> {
+    std::fs::read_dir(folder).map_err(|source| SetError::Read { path: folder.to_owned(), source })?;
+    let (files, problems) = bundle::read_files(folder, wanted);
+    Ok(Folder { files, problems, shown })
+}
+
+fn shown(folder: &Path) -> String {
+    let text = folder.to_string_lossy().replace('\\', "/");
+    let text = text.strip_prefix("./").unwrap_or(&text).trim_end_matches('/');
+    if matches!(text, "" | ".") { String::new() } else { format!("{text}/") }
+}
+
+/// The root of the bundle that a folder is part of, which has `seawall/policies/<id>`, and the folder below it.
+fn root_of(folder: &Path) -> (PathBuf, String) {
+    let split = |path: &Path| {
+        let parts: Vec<Component<'_>> = path.components().collect();
+        let at = parts.windows(2).rposition(|pair| {
+            let name = |part: Option<&Component<'_>>| part.map(|p| p.as_os_str().to_string_lossy().into_owned());
+            name(pair.first()).as_deref() == Some("seawall")
+                && name(pair.get(1)).is_some_and(|n| ["policies", "lib", "knowledge"].contains(&n.as_str()))
+        })?;
+        let root: PathBuf = parts.get(..at)?.iter().collect();
+        let below: PathBuf = parts.get(at..)?.iter().collect();
+        let root = if root.as_os_str().is_empty() { PathBuf::from(".") } else { root };
+        Some((root, format!("{}/", below.to_string_lossy().replace('\\', "/"))))
+    };
+    let real = || {
+        let real = std::fs::canonicalize(folder).ok()?;
+        let here = std::fs::canonicalize(".").ok()?;
+        let (root, below) = split(&real)?;
+        Some((root.strip_prefix(&here).map(Path::to_owned).unwrap_or(root), below))
+    };
+    split(folder).or_else(real).unwrap_or_else(|| (folder.to_owned(), String::new()))
+}
+
+/// A problem of reading as code, place, words and fix.
+fn told(problem: BundleError, shown: &str) -> (&'static str, Place, String, &'static str) {
+    let at = |path: &Path, line: u64, column: u64| Place { file: super::set::shown_file(path), line, column };
+    match problem {
+        BundleError::TooLarge { path, size } => {
+            let problem = format!("the file has {size} bytes; at most 1 MiB is read");
+            ("files/too-large", at(&path, 1, 1), problem, "split it")
+        }
+        BundleError::NotText { path, line, column } => {
+            let problem = format!("byte {column} of the line is not UTF-8");
+            ("files/unreadable", at(&path, line, column), problem, "save the file as UTF-8")
+        }
+        BundleError::Loop(path) => {
+            let problem = "a symbolic link that leads back to a folder above".to_owned();
+            ("files/unreadable", at(&path, 1, 1), problem, "remove it")
+        }
+        BundleError::TooDeep(path) => {
+            ("files/unreadable", at(&path, 1, 1), "folders nest too deep".to_owned(), "move the policies up")
+        }
+        BundleError::Data { file, at, problem } => {
+            let (line, column) = at.unwrap_or((1, 1));
+            let place = Place { file: format!("{shown}{file}"), line, column };
+            if file.contains("cases/") {
+                ("cases/unreadable", place, problem, "see docs/policy-format.md, Cases")
+            } else {
+                ("files/data", place, problem, "see docs/policy-format.md")
+            }
+        }
+        other => {
+            let text = other.to_string();
+            let path = match other {
+                BundleError::Read { path, .. } | BundleError::TooMany(path) | BundleError::Empty(path) => path,
+                _ => PathBuf::new(),
+            };
+            ("files/unreadable", at(&path, 1, 1), text, "make it readable, or remove it")
+        }
+    }
+}
+
+fn shown_file(path: &Path) -> String {
+    shown(path).trim_end_matches('/').to_owned()
+}
