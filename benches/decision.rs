@@ -184,9 +184,12 @@ fn engine(bundle: &Bundle) -> regorus::Engine {
     }
     let trees: serde_json::Value = serde_json::from_str(&plain.get_ast_as_json().unwrap()).unwrap();
     for tree in trees.as_array().unwrap() {
-        let text =
-            rewrite::for_rvm(tree["source"]["contents"].as_str().unwrap(), &tree["ast"], &analysis::imports(tree))
-                .unwrap();
+        let text = rewrite::for_rvm(
+            tree["source"]["contents"].as_str().unwrap(),
+            &tree["ast"],
+            &seawall::engine::tree::imports(tree),
+        )
+        .unwrap();
         engine.add_policy(tree["source"]["file"].as_str().unwrap().to_owned(), text).unwrap();
     }
     engine

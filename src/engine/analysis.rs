@@ -168,7 +168,7 @@ pub fn closure(rules: &Rules, roots: &[&str]) -> Rule {
 }
 
 /// Rules that lead back to themselves: the interpreter overflows the stack on them, which nothing can catch.
-fn recursions(rules: &Rules) -> Vec<Refused> {
+pub(super) fn recursions(rules: &Rules) -> Vec<Refused> {
     let leads_back = |name: &String| {
         let direct =
             rules.get(name).map(|r| r.refers.iter().map(String::as_str).collect::<Vec<_>>()).unwrap_or_default();
@@ -186,19 +186,19 @@ fn recursions(rules: &Rules) -> Vec<Refused> {
 }
 
 /// One module.
-struct Module<'t> {
-    file: String,
-    contents: &'t str,
-    package: String,
-    tree: &'t Json,
+pub(super) struct Module<'t> {
+    pub(super) file: String,
+    pub(super) contents: &'t str,
+    pub(super) package: String,
+    pub(super) tree: &'t Json,
     /// Alias to full path.
     imports: BTreeMap<String, String>,
     /// Names of the rules of this module.
-    own: BTreeSet<String>,
+    pub(super) own: BTreeSet<String>,
 }
 
 impl<'t> Module<'t> {
-    fn new(printed: &'t Json) -> Option<Self> {
+    pub(super) fn new(printed: &'t Json) -> Option<Self> {
         let tree = printed.get("ast")?;
         let file = printed.get("source")?.get("file")?.as_str()?.to_owned();
         let path = |node: &Json| Some(chain(node)?.constant()?.join("."));
@@ -212,12 +212,12 @@ impl<'t> Module<'t> {
 }
 
 /// A walk through one definition.
-struct Walk<'a, 't> {
-    module: &'a Module<'t>,
-    names: &'a BTreeSet<String>,
-    packages: &'a BTreeSet<String>,
-    refused: &'a mut Vec<Refused>,
-    rule: Rule,
+pub(super) struct Walk<'a, 't> {
+    pub(super) module: &'a Module<'t>,
+    pub(super) names: &'a BTreeSet<String>,
+    pub(super) packages: &'a BTreeSet<String>,
+    pub(super) refused: &'a mut Vec<Refused>,
+    pub(super) rule: Rule,
 }
 
 impl Walk<'_, '_> {
@@ -250,7 +250,7 @@ impl Walk<'_, '_> {
     }
 
     /// Walks a definition; its name, line and column.
-    fn definition(&mut self, rule: &Json) -> Option<(String, (u64, u64))> {
+    pub(super) fn definition(&mut self, rule: &Json) -> Option<(String, (u64, u64))> {
         let head = head_chain(rule)?;
         if let Some(default) = rule.get("Default") {
             if default.get("args").and_then(Json::as_array).is_some_and(|args| !args.is_empty()) {

@@ -91,6 +91,8 @@ pub struct Modules {
     engine: Engine,
     /// The same modules as the RVM's compiler gets them right, prepared once for the programs of all policies.
     rewritten: CompiledPolicy,
+    /// The engine that prepared them, to which tests can be added.
+    pub(super) rewritten_engine: Engine,
     /// The rules whose values policies share, and the rewritten modules without them.
     pub(super) shared: Option<(Arc<SharedRules>, CompiledPolicy)>,
     /// What every rule calls and reads.
@@ -153,13 +155,14 @@ impl Modules {
         };
         // also prepared as written: what the interpreter cannot use is not loaded
         prepared(&mut engine, rules.keys().next())?;
-        let rewritten = prepared(&mut rewritten, rules.keys().next())?;
+        let mut rewritten_engine = rewritten;
+        let rewritten = prepared(&mut rewritten_engine, rules.keys().next())?;
         let outside = rules.keys().find(|rule| rule.rsplit_once('.').is_none_or(|(package, _)| package != shared));
         let shared = match (SharedRules::compile(&rewritten, &rules, shared)?, outside) {
             (Some(shared), Some(_)) => Some((Arc::new(shared), prepared(&mut without_shared, outside)?)),
             _ => None,
         };
-        Ok(Self { engine, rewritten, shared, rules })
+        Ok(Self { engine, rewritten, rewritten_engine, shared, rules })
     }
 
     /// An engine with these modules and no data.
@@ -170,14 +173,14 @@ impl Modules {
 }
 
 /// The syntax trees, and with each its source.
-struct Trees {
+pub(super) struct Trees {
     /// As the files are written, where that differs.
-    written: Option<serde_json::Value>,
+    pub(super) written: Option<serde_json::Value>,
     /// After the calls within negations were written out.
-    trees: serde_json::Value,
+    pub(super) trees: serde_json::Value,
 }
 
-fn trees<'s>(sources: impl IntoIterator<Item = &'s Source>) -> Result<Trees, CompileError> {
+pub(super) fn trees<'s>(sources: impl IntoIterator<Item = &'s Source>) -> Result<Trees, CompileError> {
     let mut sources: Vec<Source> = sources.into_iter().cloned().collect();
     let mut written = None;
     let mut turn = 0;

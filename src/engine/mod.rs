@@ -1,17 +1,20 @@
 //! Rego: [`analysis`] reads modules and refuses what cannot be trusted, [`builtins`] is the allow-list, [`compile`] makes
-//! programs, [`evaluate`] runs one policy, [`shared`] computes once what many policies read, [`pool`] keeps worker threads, [`violation`] reads results, [`tree`] syntax trees.
+//! programs, [`evaluate`] runs one policy, [`shared`] computes once what many policies read, [`pool`] keeps worker threads, [`violation`] reads results,
+//! [`testing`] runs `test_` rules, [`coverage`] says which lines were evaluated, [`tree`] reads syntax trees.
 //!
 //! Knows nothing of Kubernetes: input and data are values, results are violations and patches.
 
 pub mod analysis;
 pub mod builtins;
 pub mod compile;
+pub mod coverage;
 pub mod evaluate;
 mod negation;
 pub mod pool;
 pub mod rewrite;
 pub mod shape;
 pub mod shared;
+pub mod testing;
 pub mod tree;
 pub mod value;
 pub mod violation;

@@ -50,8 +50,7 @@ impl Found<'_> {
 
     fn statement(&mut self, statement: &Json, negated: &Json) {
         let (Some((start, _)), Some(expression)) = (span(statement), negated.get("expr")) else { return };
-        // tests may replace input for a statement; they are run by OPA only
-        if start < self.until || statement.get("with_mods").and_then(Json::as_array).is_some_and(|m| !m.is_empty()) {
+        if start < self.until {
             return;
         }
         let mut calls = Vec::new();
@@ -61,21 +60,29 @@ impl Found<'_> {
             _ => operands(expression, &mut calls),
         }
         let Some(end) = span_of(expression).map(|(_, end)| end).filter(|_| !calls.is_empty()) else { return };
+        // what a test replaces for the statement is replaced for the calls too
+        let replaced = statement.get("with_mods").and_then(Json::as_array).is_some_and(|mods| !mods.is_empty());
+        let until = span(statement).map_or(end, |(_, end)| end);
+        let with = self.source.get(end..until).filter(|_| replaced).map_or("", str::trim);
+        if replaced && !with.starts_with("with") {
+            return;
+        }
+        let space = if with.is_empty() { "" } else { " " };
         let mut before = String::new();
         for (from, to) in calls {
             let Some(text) = self.source.get(from..to) else { continue };
             self.names += 1;
             let name = format!("negated_{}_{}__", self.turn, self.names);
-            before.push_str(&format!("{name} := {text}; "));
+            before.push_str(&format!("{name} := {text}{space}{with}; "));
             self.edits.push((from, to, name));
         }
         // the whole body of a rule without braces has no room for a second statement
         if self.source.get(..start).is_some_and(|text| text.trim_end().ends_with(" if")) {
             before.insert_str(0, "{ ");
-            self.edits.push((end, end, " }".to_owned()));
+            self.edits.push((until, until, " }".to_owned()));
         }
         self.edits.push((start, start, before));
-        self.until = end;
+        self.until = until;
     }
 }
 
@@ -147,6 +154,10 @@ mod tests {
             Some(
                 "r if { negated_1_1__ := lower(input.x); negated_1_2__ := concat(\"\", [\"a\"]); not startswith(negated_1_1__, negated_1_2__) }"
             )
+        );
+        assert_eq!(
+            written("r if {\n\tnot f(1) == 0 with input as g(2)\n}").as_deref(),
+            Some("r if {\n\tnegated_1_1__ := f(1) with input as g(2); not negated_1_1__ == 0 with input as g(2)\n}")
         );
         assert_eq!(
             written("r if { not input.x + 1 == 2 }").as_deref(),

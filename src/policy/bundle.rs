@@ -6,7 +6,7 @@
 use crate::engine::compile::Source;
 use crate::yaml;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::files::{DEEPEST, LARGEST_FILE, MOST_FILES};
@@ -100,6 +100,10 @@ pub struct Bundle {
     pub knowledge: Map<String, Value>,
     /// Cases by package.
     pub cases: BTreeMap<String, Vec<CaseFiles>>,
+    /// Test modules (`_test.rego`), by their own package (`seawall.policies.x_test`). Nothing but `seawall test` reads them.
+    pub tests: BTreeMap<String, Vec<Source>>,
+    /// Where this is a part of a larger set: the rows of the others in `knowledge.policies`.
+    pub beside: Map<String, Value>,
 }
 
 impl Bundle {
@@ -117,6 +121,18 @@ impl Bundle {
     /// When something in it cannot be read, or nothing is in it.
     pub fn read(folder: &Path) -> Result<Self, BundleError> {
         Self::from_files(folder, texts(folder)?)
+    }
+
+    /// Reads a folder, leaving out what cannot be read. Returns all that is wrong with it.
+    #[must_use]
+    pub fn read_all(folder: &Path) -> (Self, Vec<BundleError>) {
+        let (files, mut problems) = read_files(folder, is_part);
+        let (bundle, more) = Self::gather(&files);
+        problems.extend(more);
+        if bundle.modules.is_empty() {
+            problems.push(BundleError::Empty(folder.to_owned()));
+        }
+        (bundle, problems)
     }
 
     /// The bundle of files by relative path.
@@ -137,30 +153,37 @@ impl Bundle {
         let mut problems = Vec::new();
         let mut bundle = Self::default();
         let mut folders: BTreeMap<String, String> = BTreeMap::new();
-        for (file, text) in files.iter().filter(|(file, _)| file.ends_with(".rego") && !file.ends_with("_test.rego")) {
+        for (file, text) in files.iter().filter(|(file, _)| file.ends_with(".rego")) {
             let package = package(text).unwrap_or_default();
+            let source = Source { file: file.clone(), text: text.clone() };
+            if file.ends_with("_test.rego") {
+                bundle.tests.entry(package).or_default().push(source);
+                continue;
+            }
             if file == "policy.rego" || file.ends_with("/policy.rego") {
                 folders.insert(parent(file).to_owned(), package.clone());
             }
-            bundle.modules.entry(package).or_default().push(Source { file: file.clone(), text: text.clone() });
+            bundle.modules.entry(package).or_default().push(source);
         }
         for (file, text) in files.iter().filter(|(file, _)| is_data(file)) {
             problems.extend(bundle.add_data(file, text).err());
         }
         for (folder, package) in folders {
             let cases = if folder.is_empty() { "cases/".to_owned() } else { format!("{folder}/cases/") };
-            let names = files.keys().filter_map(|file| file.strip_prefix(&cases)?.strip_suffix("/input.yaml"));
+            let names: BTreeSet<&str> = files.keys().filter_map(|file| case_of(file.strip_prefix(&cases)?)).collect();
             for name in names {
                 let text = |part: &str| files.get(&format!("{cases}{name}/{part}.yaml")).cloned();
-                let Some(expected) = text("expected") else {
-                    let problem = "the case has input.yaml and no expected.yaml".to_owned();
-                    problems.push(BundleError::Data { file: format!("{cases}{name}"), at: None, problem });
-                    continue;
-                };
+                let (input, expected) = (text("input"), text("expected"));
+                let missing = [("input", &input), ("expected", &expected)].map(|(part, text)| (part, text.is_none()));
+                problems.extend(missing.into_iter().filter(|(_, missing)| *missing).map(|(part, _)| {
+                    let problem = format!("the case has no {part}.yaml; add it, or remove the folder");
+                    BundleError::Data { file: format!("{cases}{name}"), at: None, problem }
+                }));
+                let (Some(input), Some(expected)) = (input, expected) else { continue };
                 bundle.cases.entry(package.clone()).or_default().push(CaseFiles {
                     name: name.to_owned(),
                     folder: format!("{cases}{name}"),
-                    input: text("input").unwrap_or_default(),
+                    input,
                     context: text("context"),
                     expected,
                 });
@@ -198,6 +221,34 @@ impl Bundle {
         }
     }
 
+    /// The same bundle with the folder that it was read from before the names of its files, for messages.
+    #[must_use]
+    pub fn named(mut self, folder: &str) -> Self {
+        let named = |file: &mut String| *file = format!("{}/{file}", folder.trim_end_matches('/'));
+        let (modules, tests) = (self.modules.values_mut(), self.tests.values_mut());
+        modules.chain(tests).flatten().for_each(|source| named(&mut source.file));
+        self.cases.values_mut().flatten().for_each(|case| named(&mut case.folder));
+        self
+    }
+
+    /// What a text needs: the modules of the packages that it mentions (`data.seawall.…`), and those that they mention. All
+    /// knowledge, no cases and no tests. A package that is named in another way than by its path brings all.
+    #[must_use]
+    pub fn mentioned_by<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> Self {
+        let mut part = Self { knowledge: self.knowledge.clone(), beside: self.beside.clone(), ..Self::default() };
+        let mut todo: Vec<String> = texts.into_iter().map(str::to_owned).collect();
+        while let Some(text) = todo.pop() {
+            for package in self.modules.keys().filter(|package| mentions(&text, package)) {
+                if !part.modules.contains_key(package) {
+                    let modules = self.modules.get(package).cloned().unwrap_or_default();
+                    todo.extend(modules.iter().map(|source| source.text.clone()));
+                    part.modules.insert(package.clone(), modules);
+                }
+            }
+        }
+        part
+    }
+
     /// Adds another bundle: a policy of the same package is replaced, knowledge is merged.
     ///
     /// # Errors
@@ -209,12 +260,34 @@ impl Bundle {
                 return Err(BundleError::LibraryTaken { file: module.file.clone(), package });
             }
             self.cases.remove(&package);
+            self.tests.remove(&format!("{package}_test"));
             self.modules.insert(package, modules);
         }
         self.cases.extend(other.cases);
+        self.tests.extend(other.tests);
         merge(&mut self.knowledge, &other.knowledge);
         Ok(self)
     }
+}
+
+/// The case that a file below `cases/` belongs to.
+fn case_of(file: &str) -> Option<&str> {
+    let (name, file) = file.rsplit_once('/')?;
+    matches!(file, "input.yaml" | "expected.yaml" | "context.yaml" | "cluster.yaml").then_some(name)
+}
+
+/// Whether a text may refer to a package.
+fn mentions(text: &str, package: &str) -> bool {
+    text.split("data").skip(1).any(|rest| {
+        let path: &str = rest.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').next().unwrap_or_default();
+        // `data["seawall"]`, and an import of what lies above the package
+        let bracket = rest.get(path.len()..).is_some_and(|rest| rest.starts_with('['));
+        let path = path.trim_start_matches('.');
+        let within = |outer: &str, inner: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('.'))
+        };
+        within(package, path) || (within(path, package) && (bracket || !path.is_empty()))
+    })
 }
 
 /// Merges key by key; anything but objects is replaced.
