@@ -274,8 +274,9 @@ impl Settings {
     }
 }
 
-/// `; did you mean "x"?` where a known word is near.
-fn closest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> String {
+/// `; did you mean "x"?` where a known word is near, else nothing.
+#[must_use]
+pub fn closest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> String {
     let near = known.map(|k| (similar::TextDiff::from_chars(word, k).ratio(), k)).max_by(|a, b| a.0.total_cmp(&b.0));
     near.filter(|(ratio, _)| *ratio > 0.6).map(|(_, k)| format!("; did you mean {k:?}?")).unwrap_or_default()
 }

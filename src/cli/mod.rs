@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, flags only.
 
 mod audit;
+mod bench;
 mod check;
 mod checklist;
 mod cluster;
@@ -46,6 +47,8 @@ enum Command {
     Rollout(rollout::RolloutCommand),
     /// Look at policies and at what they make of a cluster
     Policy(policy::PolicyCommand),
+    /// Measure what policies cost: instructions, time, allocations
+    Bench(Box<bench::BenchArgs>),
     /// Write down what policies ask of a cluster, for check --snapshot
     Snapshot(Box<snapshot::SnapshotArgs>),
 }
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Exemptions(args) => exemptions::run(&args),
         Command::Rollout(command) => rollout::run(command),
         Command::Policy(command) => policy::run(command),
+        Command::Bench(args) => bench::run(&args),
         Command::Snapshot(args) => snapshot::run(*args),
     };
     match result {

@@ -1,6 +1,7 @@
 //! `seawall policy …`: what policies are and what they make of a cluster.
 
 mod catalogue;
+mod new;
 
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
@@ -16,11 +17,14 @@ pub(super) struct PolicyCommand {
 enum Command {
     /// Print which storage classes may be used in each tier and for each profile
     Catalogue(Box<catalogue::CatalogueArgs>),
+    /// Make a new policy with its tests, to be changed into the one that is wanted
+    New(Box<new::NewArgs>),
 }
 
 /// Runs one.
 pub(super) fn run(command: PolicyCommand) -> anyhow::Result<ExitCode> {
     match command.command {
         Command::Catalogue(args) => catalogue::run(*args),
+        Command::New(args) => new::run(*args),
     }
 }
