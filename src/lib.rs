@@ -19,10 +19,14 @@
 //! | [`certs`], [`webhookconfig`] | certificates and webhook configurations | `policy`, `config` |
 //! | [`kubeapi`] | the client of the API server | nothing here |
 //! | [`yaml`], [`words`] | errors of YAML in words, words that are near | nothing here |
+//! | [`authoring`] | makes new policies | everything but `cli` |
+//! | [`benchmark`] | what policies cost | everything but `cli` |
 //! | [`config`], [`telemetry`], `cli` | settings, logs and metrics, flags | |
 
 pub mod admission;
 pub mod audit;
+pub mod authoring;
+pub mod benchmark;
 pub mod certs;
 pub mod check;
 pub mod checklist;

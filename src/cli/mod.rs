@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, flags only.
 
 mod audit;
+mod bench;
 mod check;
 mod checklist;
 mod cluster;
@@ -49,6 +50,8 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Find what is wrong with policies before they are loaded
     Lint(Box<lint::LintArgs>),
+    /// Measure what policies cost: instructions, time, allocations
+    Bench(Box<bench::BenchArgs>),
     /// Write down what policies ask of a cluster, for check --snapshot
     Snapshot(Box<snapshot::SnapshotArgs>),
 }
@@ -68,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Rollout(command) => rollout::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Lint(args) => lint::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Snapshot(args) => snapshot::run(*args),
     };
     match result {

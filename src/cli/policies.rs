@@ -1,6 +1,7 @@
 //! Flags of commands that load policies.
 
 use crate::config::Settings;
+use crate::policy::bundle::Bundle;
 use crate::policy::store::PolicySet;
 use crate::policysource::keys::VerificationKey;
 use crate::policysource::oci;
@@ -80,11 +81,17 @@ pub(super) struct PolicyArgs {
 impl PolicyArgs {
     /// Reads both.
     pub(super) fn load(&self) -> anyhow::Result<(Settings, PolicySet)> {
+        let (settings, _, set) = self.load_with_files()?;
+        Ok((settings, set))
+    }
+
+    /// Reads both, and gives the files with them: cases are in there.
+    pub(super) fn load_with_files(&self) -> anyhow::Result<(Settings, Bundle, PolicySet)> {
         let settings = self.settings()?;
         let source = self.source.source()?;
         let bundle = source.read().context("the policies cannot be read")?;
         let set = source.build(&bundle, &settings).context("the policies cannot be used")?;
-        Ok((settings, set))
+        Ok((settings, bundle, set))
     }
 
     /// Reads the configuration alone.

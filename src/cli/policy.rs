@@ -2,6 +2,7 @@
 
 mod bundle;
 mod catalogue;
+mod new;
 
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
@@ -21,6 +22,8 @@ enum Command {
     Bundle(Box<bundle::BundleArgs>),
     /// Push a folder of policies to an OCI registry
     Push(Box<bundle::PushArgs>),
+    /// Make a new policy with its tests, to be changed into the one that is wanted
+    New(Box<new::NewArgs>),
 }
 
 /// Runs one.
@@ -29,5 +32,6 @@ pub(super) fn run(command: PolicyCommand) -> anyhow::Result<ExitCode> {
         Command::Catalogue(args) => catalogue::run(*args),
         Command::Bundle(args) => bundle::bundle(&args),
         Command::Push(args) => bundle::push(&args),
+        Command::New(args) => new::run(*args),
     }
 }

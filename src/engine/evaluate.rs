@@ -66,7 +66,7 @@ impl Data {
 }
 
 /// Bound of instructions of the RVM; the time limit ends an evaluation long before.
-const MAX_INSTRUCTIONS: usize = 1_000_000_000;
+pub(super) const MAX_INSTRUCTIONS: usize = 1_000_000_000;
 
 /// Steps between two looks at the clock.
 const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::new(16).unwrap();
@@ -311,12 +311,27 @@ impl Worker {
     fn execute(
         &mut self,
         id: u64,
-        (program, compiled): &(Arc<Program>, CompiledPolicy),
+        compiled: &(Arc<Program>, CompiledPolicy),
         rule: &str,
         input: &Value,
         data: &Data,
         timer: ExecutionTimerConfig,
     ) -> Result<Value, EvaluationError> {
+        let machine = self.machine(id, compiled, data)?;
+        machine.set_input(input.clone());
+        machine.set_execution_timer_config(Some(timer));
+        let result = machine.execute_entry_point_by_name(rule);
+        machine.set_input(Value::Null);
+        result.map_err(|e| engine_error(&e))
+    }
+
+    /// This worker's machine for a program, with the data.
+    pub(super) fn machine(
+        &mut self,
+        id: u64,
+        (program, compiled): &(Arc<Program>, CompiledPolicy),
+        data: &Data,
+    ) -> Result<&mut RegoVM, EvaluationError> {
         if self.machines.len() > MAX_MACHINES {
             self.machines.clear();
         }
@@ -333,11 +348,7 @@ impl Worker {
             machine.set_data(data.root.clone()).map_err(|e| engine_error(&e))?;
             *version = data.version;
         }
-        machine.set_input(input.clone());
-        machine.set_execution_timer_config(Some(timer));
-        let result = machine.execute_entry_point_by_name(rule);
-        machine.set_input(Value::Null);
-        result.map_err(|e| engine_error(&e))
+        Ok(machine)
     }
 
     fn interpreter(
@@ -381,6 +392,6 @@ impl Worker {
     }
 }
 
-fn engine_error(error: &VmError) -> EvaluationError {
+pub(super) fn engine_error(error: &VmError) -> EvaluationError {
     EvaluationError::Engine(builtins::short(&error.to_string()))
 }

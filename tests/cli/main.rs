@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod bench;
 mod browser;
 mod catalogue;
 mod check_embedded;
@@ -23,4 +24,5 @@ mod exemptions;
 mod field;
 mod formats;
 mod pipelines;
+mod policy_new;
 mod rig;
