@@ -12,6 +12,7 @@
 //! | [`decision`] | violations and actions become allow, deny, warn, audit | `admission`, `policy` |
 //! | `review` | the pipeline | the above and `config` |
 //! | [`server`], `check`, [`audit`] | front ends | everything but `cli` |
+//! | [`policydiff`] | two policy sets over the same objects; a front end | everything but `cli` |
 //! | `report` | one result, several formats | everything but front ends |
 //! | [`decisions`] | what would have been denied or patched, counted and kept | `decision`, `review`, `kubeapi` |
 //! | [`rollout`] | which namespaces can be enforced, worked out from violations and what is recorded | `decision`, `decisions`, `policy` |
@@ -34,6 +35,7 @@ pub mod engine;
 pub mod kubeapi;
 pub mod patch;
 pub mod policy;
+pub mod policydiff;
 pub mod policytest;
 pub mod report;
 pub mod review;

@@ -4,11 +4,13 @@ mod audit;
 mod check;
 mod checklist;
 mod cluster;
+mod comparing;
 mod decisions;
 mod exemptions;
 mod format;
 mod policies;
 mod policy;
+mod replay;
 mod rollout;
 mod serve;
 mod snapshot;
@@ -46,6 +48,8 @@ enum Command {
     Rollout(rollout::RolloutCommand),
     /// Look at policies and at what they make of a cluster
     Policy(policy::PolicyCommand),
+    /// Judge recorded reviews again, and compare with what was answered or with another policy set
+    Replay(Box<replay::ReplayArgs>),
     /// Write down what policies ask of a cluster, for check --snapshot
     Snapshot(Box<snapshot::SnapshotArgs>),
 }
@@ -64,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Exemptions(args) => exemptions::run(&args),
         Command::Rollout(command) => rollout::run(command),
         Command::Policy(command) => policy::run(command),
+        Command::Replay(args) => replay::run(&args),
         Command::Snapshot(args) => snapshot::run(*args),
     };
     match result {

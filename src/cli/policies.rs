@@ -2,6 +2,7 @@
 
 use crate::config::Settings;
 use crate::policy::store::PolicySet;
+use crate::policydiff::sets::EMBEDDED;
 use crate::server::policies::PolicySource;
 use anyhow::Context as _;
 use clap::Args;
@@ -22,10 +23,29 @@ pub(super) struct PolicyArgs {
 }
 
 impl PolicyArgs {
+    /// The configuration alone.
+    pub(super) fn settings(&self) -> anyhow::Result<Settings> {
+        Ok(self.config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::load)?)
+    }
+
+    /// Where the policies are.
+    pub(super) fn source(&self) -> PolicySource {
+        PolicySource { folder: self.policies.clone(), only: self.policies_only }
+    }
+
+    /// Whether the folder replaces the embedded ones.
+    pub(super) const fn only(&self) -> bool {
+        self.policies_only
+    }
+
+    /// What to call the set.
+    pub(super) fn name(&self) -> String {
+        self.policies.as_ref().map_or_else(|| EMBEDDED.to_owned(), |folder| folder.to_string_lossy().into_owned())
+    }
+
     /// Reads both.
     pub(super) fn load(&self) -> anyhow::Result<(Settings, PolicySet)> {
-        let settings = self.config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::load)?;
-        let source = PolicySource { folder: self.policies.clone(), only: self.policies_only };
+        let (settings, source) = (self.settings()?, self.source());
         let bundle = source.read().context("the policies cannot be read")?;
         let set = source.build(&bundle, &settings).context("the policies cannot be used")?;
         Ok((settings, set))

@@ -3,6 +3,7 @@
 mod audit;
 mod register;
 mod sample;
+mod shadow;
 
 use crate::certs::files::CertificateFiles;
 use crate::certs::manager::{Clocks, SelfMade};
@@ -18,9 +19,11 @@ use crate::engine::pool::Pool;
 use crate::kubeapi;
 use crate::policy::bundle::Bundle;
 use crate::policy::mode::Mode;
+use crate::policy::store::PolicySet;
 use crate::review::Snapshot;
 use crate::server::handlers::{self, App};
-use crate::server::policies::{self, PolicySource};
+use crate::server::policies::{PolicySource, Watching};
+use crate::server::shadow::Shadow;
 use crate::server::{Condition, DrainConfig, Ended, Limits, Readiness, Server, ServerConfig, Shutdown, router};
 use crate::telemetry::logging::{self, LogFormat};
 use crate::telemetry::metrics::Metrics;
@@ -32,7 +35,6 @@ use arc_swap::ArcSwap;
 use clap::Args;
 use kube::Client;
 use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,12 +42,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
-
-/// How often the policy folder is looked at.
-const LOOK: Duration = Duration::from_secs(2);
-
-/// Longest compiling and testing of a changed folder.
-const BUILD: Duration = Duration::from_secs(120);
 
 /// How long a start waits for the first lists of the cluster before it serves with what is there.
 const FIRST_SYNC: Duration = Duration::from_secs(20);
@@ -108,6 +104,8 @@ pub(super) struct ServeArgs {
     pod_name: Option<String>,
     #[command(flatten)]
     audit: audit::AuditArgs,
+    #[command(flatten)]
+    shadow: shadow::ShadowArgs,
     /// Seconds after SIGTERM during which calls are still accepted
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     drain_seconds: u64,
@@ -189,8 +187,11 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         policies.policies().iter().flat_map(|p| p.metadata.rules.iter().flat_map(|r| r.resources.clone())),
     );
 
+    let shadow = shadow::start(&args.shadow, args.policies_only, (&policies, &settings), &metrics)?;
+
     let stop = CancellationToken::new();
-    let cluster = client.clone().map(|client| ClusterContext::start(client, needed(&policies, audits), stop.clone()));
+    let cluster =
+        client.clone().map(|client| ClusterContext::start(client, needed(&policies, audits, None), stop.clone()));
     if let Some(cluster) = &cluster {
         let missing = cluster.wait_synced(FIRST_SYNC).await;
         let condition = if missing.is_empty() {
@@ -218,6 +219,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         decisions: recorder.clone(),
         bodies: args.record_bodies.as_deref().map(Bodies::start).transpose()?,
         sampled: AtomicU32::new(0),
+        shadow: shadow.as_ref().map(|started| started.shadow.clone()),
     });
 
     let everywhere =
@@ -271,6 +273,9 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         .zip(cluster.clone())
         .and_then(|cluster| audit::start(&args.audit, cluster, identity(&args, &namespace), app.clone(), &shutdown));
     let (wanted, keeper) = registered.map(register::Registered::split).unzip();
+    if let Some(shadow) = shadow {
+        tokio::spawn(shadow.keep(app.clone(), audits));
+    }
     if source.folder.is_some() {
         tokio::spawn(reload(source, bundle, app.clone(), readiness.clone(), wanted, audits));
     }
@@ -297,10 +302,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
     Ok(ended)
 }
 
-/// The kinds to watch: an audit also asks policies that no webhook calls.
-fn needed(policies: &crate::policy::store::PolicySet, audits: bool) -> BTreeSet<String> {
+/// The kinds to watch: an audit also asks policies that no webhook calls, and a candidate set may need others.
+fn needed(policies: &PolicySet, audits: bool, shadow: Option<&Arc<Shadow>>) -> BTreeSet<String> {
     let kinds = if audits { policies.needed_context() } else { policies.watched_context() };
-    kinds.keys().cloned().collect()
+    kinds.keys().cloned().chain(shadow.into_iter().flat_map(|shadow| shadow.needed())).collect()
 }
 
 fn own_namespace() -> String {
@@ -414,34 +419,14 @@ async fn reload(
     wanted: Option<register::Wanted>,
     audits: bool,
 ) {
-    let fingerprint = |bundle: &Result<Bundle, crate::policy::bundle::BundleError>| {
-        let mut hasher = DefaultHasher::new();
-        match bundle {
-            Ok(bundle) => format!("{bundle:?}").hash(&mut hasher),
-            Err(error) => error.to_string().hash(&mut hasher),
-        }
-        hasher.finish()
-    };
-    let mut last = fingerprint(&Ok(first));
+    let mut watching = Watching::new(source, first);
     loop {
-        tokio::time::sleep(LOOK).await;
-        let looking = source.clone();
-        let look = tokio::task::spawn_blocking(move || {
-            let bundle = looking.read();
-            (fingerprint(&bundle), bundle)
-        });
-        let Ok((now, bundle)) = look.await else { continue };
-        if now == last {
-            continue;
-        }
-        // kept whatever comes of it: a set that hangs or panics the compiler is not tried again and again
-        last = now;
-        let (building, settings) = (source.clone(), app.snapshot.load().settings.clone());
-        match policies::within(BUILD, move || building.build(&bundle?, &settings)).await {
-            Ok(set) => {
+        let settings = app.snapshot.load().settings.clone();
+        match watching.changed(move |_| (*settings).clone()).await {
+            Ok((set, _)) => {
                 let set = Arc::new(set);
                 if let Some(cluster) = &app.cluster {
-                    cluster.set_needed(needed(&set, audits));
+                    cluster.set_needed(needed(&set, audits, app.shadow.as_ref()));
                 }
                 let before = app.snapshot.load_full();
                 let facts = app.cluster.as_ref().map_or_else(|| before.facts.clone(), ClusterContext::facts);

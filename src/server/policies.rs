@@ -7,6 +7,7 @@ use crate::policy::bundle::{Bundle, BundleError};
 use crate::policy::store::{PolicyError, PolicySet};
 use crate::policytest;
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -59,6 +60,67 @@ fn shallow(bundle: Bundle) -> Result<Bundle, BundleError> {
         }
     }
     Ok(bundle)
+}
+
+/// How often a policy folder is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Longest compiling and testing of a changed folder.
+const BUILD: Duration = Duration::from_secs(120);
+
+/// Looks at a folder again and again.
+#[derive(Debug)]
+pub struct Watching {
+    source: PolicySource,
+    /// Of what was seen last, good or bad: a set that hangs or panics the compiler is not tried again and again.
+    last: u64,
+}
+
+impl Watching {
+    /// Watches a source of which this was read already.
+    #[must_use]
+    pub fn new(source: PolicySource, first: Bundle) -> Self {
+        Self { source, last: fingerprint(&Ok(first)) }
+    }
+
+    /// Waits for the next change and loads it, with the configuration that fits.
+    ///
+    /// # Errors
+    /// When what is there now cannot be trusted.
+    pub async fn changed(
+        &mut self,
+        settings: impl Fn(&Bundle) -> Settings + Send + 'static,
+    ) -> Result<(PolicySet, Settings), ReloadError> {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let looking = self.source.clone();
+            let look = tokio::task::spawn_blocking(move || {
+                let bundle = looking.read();
+                (fingerprint(&bundle), bundle)
+            });
+            let Ok((now, bundle)) = look.await else { continue };
+            if now == self.last {
+                continue;
+            }
+            self.last = now;
+            let building = self.source.clone();
+            let build = move || {
+                let bundle = bundle?;
+                let settings = settings(&bundle);
+                Ok((building.build(&bundle, &settings)?, settings))
+            };
+            return within(BUILD, build).await;
+        }
+    }
+}
+
+fn fingerprint(bundle: &Result<Bundle, BundleError>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match bundle {
+        Ok(bundle) => format!("{bundle:?}").hash(&mut hasher),
+        Err(error) => error.to_string().hash(&mut hasher),
+    }
+    hasher.finish()
 }
 
 /// How many failing cases are told at once.
