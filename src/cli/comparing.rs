@@ -1,6 +1,5 @@
 //! Flags that `policy diff` and `replay` share, and what both do with a comparison.
 
-use super::check::ModeChoice;
 use super::cluster::{ClusterArgs, block_on};
 use crate::check::input::Input;
 use crate::check::yaml::Budget;
@@ -115,11 +114,6 @@ impl ContextArgs {
         }
         Ok((Arc::new(known), errors, notes))
     }
-}
-
-/// Where `--mode` was not given.
-pub(super) fn mode_or(given: Option<ModeChoice>, default: ModeChoice) -> ModeChoice {
-    given.unwrap_or(default)
 }
 
 /// Colours on a terminal only.

@@ -1,7 +1,7 @@
 //! `seawall replay`: flags, and putting the parts together.
 
 use super::check::ModeChoice;
-use super::comparing::{ContextArgs, FailOn, Format, OutputArgs, finish, mode_or, style};
+use super::comparing::{ContextArgs, FailOn, Format, OutputArgs, finish, style};
 use super::policies::PolicyArgs;
 use crate::config::Settings;
 use crate::policy::mode::Mode;
@@ -48,7 +48,7 @@ pub(super) struct ReplayArgs {
 /// Replays. Exit codes: 0 as before, 1 something differs, 2 when anything could not be read or judged.
 pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let default = ModeChoice(args.against.as_ref().map(|_| Mode::Enforce));
-    let ModeChoice(mode) = mode_or(args.mode, default);
+    let ModeChoice(mode) = args.mode.unwrap_or(default);
     anyhow::ensure!(mode != Some(Mode::Off), "--mode off judges nothing; use enforce, warn, audit or from-labels");
     let options = replay::Options { mode, tier: args.context.tier };
     let (settings, source) = (args.policies.settings()?, args.policies.source());

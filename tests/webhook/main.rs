@@ -18,5 +18,6 @@ mod reload;
 mod reviews;
 mod rig;
 mod serve;
+mod shadow;
 mod startup;
 mod tls;

@@ -7,7 +7,7 @@ use crate::check::{self, manifest};
 use crate::cli::audit::{clear, progress};
 use crate::cli::check::ModeChoice;
 use crate::cli::cluster::block_on;
-use crate::cli::comparing::{ContextArgs, FailOn, OutputArgs, finish, mode_or};
+use crate::cli::comparing::{ContextArgs, FailOn, OutputArgs, finish};
 use crate::config::Settings;
 use crate::policy::mode::Mode;
 use crate::policydiff::live::Desks;
@@ -80,7 +80,7 @@ pub(super) struct DiffArgs {
 
 /// Compares. Exit codes: 0 no change, 1 change, 2 when anything could not be read or compared.
 pub(super) fn run(args: &DiffArgs) -> anyhow::Result<ExitCode> {
-    let ModeChoice(mode) = mode_or(args.mode, ModeChoice(Some(Mode::Enforce)));
+    let ModeChoice(mode) = args.mode.unwrap_or(ModeChoice(Some(Mode::Enforce)));
     anyhow::ensure!(mode != Some(Mode::Off), "--mode off judges nothing; use enforce, warn, audit or from-labels");
     let (old, new) = sides(args)?;
     let sides = (&old, &new);
@@ -136,7 +136,7 @@ fn manifests(
 }
 
 fn cluster(args: &DiffArgs, (old, new): (&Side, &Side), now: jiff::Timestamp) -> anyhow::Result<Tally> {
-    let ModeChoice(mode) = mode_or(args.mode, ModeChoice(None));
+    let ModeChoice(mode) = args.mode.unwrap_or(ModeChoice(None));
     let forced = Forced { mode, tier: args.context.tier, ..Forced::default() };
     let options = audit::Options {
         namespaces: args.namespace.iter().cloned().collect(),

@@ -78,7 +78,7 @@ impl Started {
     pub(super) async fn keep(self, app: Arc<App>, audits: bool) {
         let Self { shadow, source, bundle, settings, is_shared } = self;
         let settings = Arc::new(settings);
-        tell(&shadow, &app, audits).await;
+        tell(&shadow, &app, audits);
         if source.folder.is_none() {
             return;
         }
@@ -92,7 +92,7 @@ impl Started {
                     let policies = set.policies().len();
                     tracing::info!(policies, digest = set.digest(), "shadow: candidate policies reloaded");
                     shadow.replace(Candidate::new(Arc::new(set), Arc::new(settings)));
-                    tell(&shadow, &app, audits).await;
+                    tell(&shadow, &app, audits);
                 }
                 Err(error) => {
                     let problem = error.to_string();
@@ -108,7 +108,7 @@ impl Started {
 }
 
 /// Watches what only the candidate needs, and says what it will not be asked or cannot know.
-async fn tell(shadow: &Arc<Shadow>, app: &Arc<App>, audits: bool) {
+fn tell(shadow: &Arc<Shadow>, app: &Arc<App>, audits: bool) {
     let active = app.snapshot.load().policies.clone();
     let candidate = shadow.candidate();
     let policies = candidate.policies.policies().len();
