@@ -68,7 +68,7 @@ impl Change {
     #[must_use]
     pub fn words(self) -> String {
         match self {
-            Self::Message => "only other words".to_owned(),
+            Self::Message => "message only".to_owned(),
             other => other.as_str().replace('-', " "),
         }
     }

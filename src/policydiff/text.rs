@@ -116,7 +116,7 @@ fn changes(tally: &Tally, verbose: bool, style: Style, out: &mut dyn Write) -> i
         let words = style.paint(ink(*change), &format!("{:<18}", change.words()));
         let quiet = *change == Change::Message && !verbose;
         let hint = if quiet { " (-v shows them)" } else { "" };
-        let objects = plural(usize::try_from(group.objects).unwrap_or(usize::MAX), "object", "objects");
+        let objects = many(group.objects);
         writeln!(out, "    {words} {:<20} {objects}{hint}", plain(namespace(of)))?;
         if !quiet {
             examples(group, out)?;
@@ -181,11 +181,11 @@ pub(super) fn details(difference: &Difference) -> Vec<String> {
 
 fn hidden(tally: &Tally, out: &mut dyn Write) -> io::Result<()> {
     for (policy, hidden) in &tally.failed_both {
-        let objects = plural(usize::try_from(hidden.objects).unwrap_or(usize::MAX), "object", "objects");
+        let objects = many(hidden.objects);
         writeln!(out, "not compared: [{policy}] fails in both sets, {objects}: {}", plain(&hidden.reason))?;
     }
     for (policy, hidden) in &tally.unknown_both {
-        let objects = plural(usize::try_from(hidden.objects).unwrap_or(usize::MAX), "object", "objects");
+        let objects = many(hidden.objects);
         let reason = format!("too little is known of {}; give them with --snapshot or --live", hidden.reason);
         writeln!(out, "not compared: [{policy}] is unknown in both sets, {objects}: {reason}")?;
     }
@@ -210,20 +210,26 @@ fn errors(list: &[Failure], count: u64, style: Style, out: &mut dyn Write) -> io
     Ok(())
 }
 
-/// One line: how far it reaches.
+/// One line: how far it reaches. Numbers that are 0 are left out.
 pub(super) fn summary(tally: &Tally) -> String {
     let total = tally.total();
-    let objects = plural(usize::try_from(total.judged).unwrap_or(usize::MAX), "object", "objects");
-    format!(
-        "{} of {objects} get another decision: {} newly denied, {} no longer denied, {} newly warned, {} no longer warned; \
-         safe defaults differ for {}",
-        total.decisions,
-        total.newly_denied,
-        total.no_longer_denied,
-        total.newly_warned,
-        total.no_longer_warned,
-        total.patches
-    )
+    let numbers = [
+        (total.newly_denied, "newly denied"),
+        (total.no_longer_denied, "no longer denied"),
+        (total.newly_warned, "newly warned"),
+        (total.no_longer_warned, "no longer warned"),
+    ];
+    let numbers = numbers.iter().filter(|(number, _)| *number > 0).map(|(number, words)| format!("{number} {words}"));
+    let numbers = numbers.collect::<Vec<_>>().join(", ");
+    let numbers = if numbers.is_empty() { numbers } else { format!(": {numbers}") };
+    let patches =
+        if total.patches > 0 { format!("; other safe defaults for {}", total.patches) } else { String::new() };
+    format!("another decision for {} of {}{numbers}{patches}", total.decisions, many(total.judged))
+}
+
+/// `1 object`, `2 objects`.
+fn many(number: u64) -> String {
+    plural(usize::try_from(number).unwrap_or(usize::MAX), "object", "objects")
 }
 
 /// Heads of the table of namespaces.
@@ -259,7 +265,7 @@ fn radius(tally: &Tally, style: Style, out: &mut dyn Write) -> io::Result<()> {
     if others > 0 && !changed.is_empty() {
         writeln!(out, "  and {} in which nothing changes", plural(others, "namespace", "namespaces"))?;
     }
-    writeln!(out, "{}", summary(tally))
+    writeln!(out, "  {}", summary(tally))
 }
 
 /// Writes what one set makes of recorded reviews.
@@ -279,6 +285,10 @@ pub fn replayed(of: &Side, replayed: &Replayed, style: Style, out: &mut dyn Writ
             )?;
         }
         writeln!(out)?;
+    }
+    let unknown: u64 = replayed.policies.values().map(|counts| counts.unknown).sum();
+    if unknown > 0 {
+        writeln!(out, "  unknown: too little is known of the cluster; give it with --snapshot or --live\n")?;
     }
     if !replayed.differences.is_empty() {
         writeln!(out, "{}", style.paint(Ink::Bold, "Not as recorded"))?;

@@ -68,7 +68,6 @@ fn the_same_for_a_program() {
             "class-retain newly-denied  1",
             "grace-period newly-warned shop 1",
             "grace-period patch-changed shop 1",
-            "owner-label message  1",
             "owner-label message shop 1",
             "replica-count newly-denied shop 1",
             "short-name no-longer-denied bank 1",

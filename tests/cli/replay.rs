@@ -130,7 +130,7 @@ fn folders_of_record_bodies_are_read() {
     let deviation = &report["recorded"]["examples"][0]["deviations"][0];
     assert_eq!(deviation, &json!({"part": "violations of replica-count", "recorded": [], "now": ["/spec/replicas"]}));
     let both = run(&[&["replay", path, "--against", "old"], &new[..]].concat(), "");
-    assert!(both.stdout.contains("1 of 1 object get another decision: 1 newly denied"), "{}", both.stdout);
+    assert!(both.stdout.contains("another decision for 1 of 1 object: 1 newly denied"), "{}", both.stdout);
 }
 
 #[test]
