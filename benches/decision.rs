@@ -17,7 +17,6 @@ use regorus::rvm::vm::RegoVM;
 use seawall::admission::request::Request;
 use seawall::config::Settings;
 use seawall::context::facts::Facts;
-use seawall::engine::analysis;
 use seawall::engine::compile::EngineKind;
 use seawall::engine::evaluate::Worker;
 use seawall::engine::rewrite;

@@ -11,7 +11,7 @@ use crate::words::closest;
 use crate::yaml;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Namespaces of Kubernetes itself, never judged: a webhook that stands in their way can keep a cluster from starting.
@@ -233,6 +233,16 @@ impl Settings {
             metadata.patch = patch.iter().copied().collect();
         }
         metadata
+    }
+
+    /// Forgets what is said of these policies: where one configuration serves two sets, of which only one has them.
+    pub fn forget_policies(&mut self, ids: &BTreeSet<String>) {
+        self.policies.retain(|id, _| !ids.contains(id));
+        // a row that names nothing is a mistake, one of which nothing is left is none
+        self.exemptions.retain(|row| row.policies.is_empty() || !row.policies.iter().all(|id| ids.contains(id)));
+        for row in &mut self.exemptions {
+            row.policies.retain(|id| !ids.contains(id));
+        }
     }
 
     /// Checks the overrides against the policies that are loaded.

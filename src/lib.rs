@@ -13,6 +13,7 @@
 //! | `review` | the pipeline | the above and `config` |
 //! | [`server`], `check`, [`audit`], [`lint`] | front ends | everything but `cli` |
 //! | [`policysource`] | where a policy set comes from, and how it travels: folder, tarball, ConfigMap, registry | `policy`, `policytest`, `config`, `report` |
+//! | [`policydiff`] | two policy sets over the same objects; a front end | everything but `cli` |
 //! | `report` | one result, several formats | everything but front ends |
 //! | [`decisions`] | what would have been denied or patched, counted and kept | `decision`, `review`, `kubeapi` |
 //! | [`rollout`] | which namespaces can be enforced, worked out from violations and what is recorded | `decision`, `decisions`, `policy` |
@@ -40,6 +41,7 @@ pub mod kubeapi;
 pub mod lint;
 pub mod patch;
 pub mod policy;
+pub mod policydiff;
 pub mod policysource;
 pub mod policytest;
 pub mod report;

@@ -48,6 +48,7 @@ fn the_core_knows_no_front_end() {
     let outside = [
         "server",
         "check",
+        "policydiff",
         "policytest",
         "policysource",
         "report",

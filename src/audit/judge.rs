@@ -3,6 +3,7 @@
 //! What a controller made of a workload is counted at the workload: ReplicaSets and Pods are not judged again, and the claims of
 //! a StatefulSet appear in its row, with what its claim templates do not already say.
 
+use super::selector::Selector;
 use super::spool::{Filling, SpoolError};
 use super::stream::Source;
 use super::walk::{Batch, Part};
@@ -106,17 +107,46 @@ impl Keeper for InFile {
     }
 }
 
+/// Facts that have no namespace, which stay known while one namespace follows the other.
+#[derive(Default)]
+pub(super) struct Lasting(Facts);
+
+impl Lasting {
+    /// The facts for the objects of a batch.
+    pub(super) fn facts(&mut self, batch: &Batch) -> Facts {
+        let mut facts = self.0.clone();
+        for Part { source, objects } in batch.parts.iter().filter(|part| part.source.fact) {
+            if batch.unknown.contains(&source.resource) {
+                facts.unset_kind(&source.resource);
+            } else {
+                let list: Vec<Fact> = objects.iter().filter_map(|o| Fact::new(&source.resource, o)).collect();
+                facts.set_kind(&source.resource, &list);
+            }
+        }
+        if batch.lasting {
+            self.0 = facts.clone();
+        }
+        facts
+    }
+}
+
+/// The objects of a batch that are judged.
+pub(super) fn items<'b>(batch: &'b Batch, selector: &Selector) -> Vec<Item<'b>> {
+    let judged = batch.parts.iter().filter(|part| part.source.judged);
+    let items = judged.flat_map(|part| part.objects.iter().map(|object| Item { source: &part.source, object }));
+    items.filter(|item| selector.matches(item.object)).collect()
+}
+
 /// Judges batches, one after the other.
 pub(super) struct Judge<K> {
     pub(super) desk: Desk,
     pub(super) keeper: K,
-    /// Facts that have no namespace.
-    lasting: Facts,
+    lasting: Lasting,
 }
 
 impl<K: Keeper> Judge<K> {
     pub(super) fn new(desk: Desk, keeper: K) -> Self {
-        Self { desk, keeper, lasting: Facts::default() }
+        Self { desk, keeper, lasting: Lasting::default() }
     }
 
     /// Judges until no more batches come.
@@ -138,26 +168,11 @@ impl<K: Keeper> Judge<K> {
     }
 
     fn batch(&mut self, batch: &Batch) -> Result<(), AuditError> {
-        let mut facts = self.lasting.clone();
-        for Part { source, objects } in batch.parts.iter().filter(|part| part.source.fact) {
-            if batch.unknown.contains(&source.resource) {
-                facts.unset_kind(&source.resource);
-            } else {
-                let list: Vec<Fact> = objects.iter().filter_map(|o| Fact::new(&source.resource, o)).collect();
-                facts.set_kind(&source.resource, &list);
-            }
-        }
-        if batch.lasting {
-            self.lasting = facts.clone();
-        }
+        let facts = self.lasting.facts(batch);
         let snapshot = self.desk.snapshot(Arc::new(facts));
         let before = self.keeper.judged();
         self.keeper.begin(batch);
-        let items = batch.parts.iter().filter(|part| part.source.judged).flat_map(|part| {
-            let item = |object| Item { source: &part.source, object };
-            part.objects.iter().filter(|object| self.desk.options.selector.matches(object)).map(item)
-        });
-        for group in groups(items.collect()) {
+        for group in groups(items(batch, &self.desk.options.selector)) {
             if self.keeper.wants(&group) {
                 let verdicts = self.desk.group(&group, &snapshot);
                 self.keeper.keep(&group, verdicts, &batch.unknown)?;
@@ -347,7 +362,7 @@ struct Place {
 }
 
 /// Whether a controller of Kubernetes made the object from a workload that is judged itself.
-fn is_made(resource: &str, object: &Value) -> bool {
+pub(super) fn is_made(resource: &str, object: &Value) -> bool {
     let owner = |kinds: &[&str]| {
         let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
         owners.into_iter().flatten().any(|owner| {

@@ -12,6 +12,7 @@ mod plan;
 pub mod selector;
 pub mod spool;
 mod stream;
+pub mod visit;
 mod volumes;
 mod walk;
 

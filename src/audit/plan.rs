@@ -67,7 +67,22 @@ impl Plan {
     /// # Errors
     /// When the API server cannot be reached or does not know who asks.
     pub(super) async fn new(client: &Client, policies: &PolicySet, budget: &Budget) -> Result<Self, kube::Error> {
-        Self::with(client, policies, facts(policies), budget).await
+        Self::of_sets(client, &[policies], budget).await
+    }
+
+    /// What several sets need, each kind once.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) async fn of_sets(client: &Client, sets: &[&PolicySet], budget: &Budget) -> Result<Self, kube::Error> {
+        let mut all: BTreeMap<String, (bool, bool, Option<String>)> = BTreeMap::new();
+        for (resource, (judged, fact, version)) in sets.iter().flat_map(|set| wanted(set, facts(set))) {
+            let (other, as_fact, known) = all.entry(resource).or_insert((false, false, None));
+            *other |= judged;
+            *as_fact |= fact;
+            *known = known.take().or(version);
+        }
+        Self::with(client, all, budget).await
     }
 
     /// Only the kinds that are judged, and the Namespaces.
@@ -75,19 +90,18 @@ impl Plan {
     /// # Errors
     /// As [`Self::new`].
     pub(super) async fn judged(client: &Client, policies: &PolicySet, budget: &Budget) -> Result<Self, kube::Error> {
-        Self::with(client, policies, ["namespaces"], budget).await
+        Self::with(client, wanted(policies, ["namespaces"]), budget).await
     }
 
     async fn with(
         client: &Client,
-        policies: &PolicySet,
-        facts: impl IntoIterator<Item = &str>,
+        wanted: BTreeMap<String, (bool, bool, Option<String>)>,
         budget: &Budget,
     ) -> Result<Self, kube::Error> {
         budget.call().await;
         crate::kubeapi::within(super::stream::REQUEST, client.apiserver_version()).await?;
         let mut plan = Self { cluster: vec![], namespaced: vec![], volumes: None, missing: vec![], not_served: vec![] };
-        for (resource, (judged, fact, version)) in wanted(policies, facts) {
+        for (resource, (judged, fact, version)) in wanted {
             match Self::endpoint(client, &resource, budget).await {
                 Ok(endpoint) => plan.add(resource, endpoint, judged, fact, version),
                 Err(ResolveError::Absent { .. }) => plan.not_served.push(resource),

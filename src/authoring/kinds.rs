@@ -1,7 +1,7 @@
 //! Kinds by the plural that METADATA names them with, and a small valid object of each for cases.
 
-use crate::words::closest;
 use crate::context::kinds::Kinds;
+use crate::words::closest;
 use serde_json::{Map, Value, json};
 
 /// What a policy can be about: plural, `apiVersion`, kind, and the YAML of an object without its metadata.

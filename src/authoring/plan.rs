@@ -5,9 +5,9 @@ use super::AuthoringError;
 use super::ask::{Question, Talk};
 use super::kinds::Target;
 use crate::admission::request::Operation;
-use crate::words::closest;
 use crate::policy::metadata::CHECKLIST;
 use crate::policy::mode::{Action, Severity, Tier};
+use crate::words::closest;
 use std::collections::BTreeSet;
 
 /// What the flags say; what is left out is asked or defaulted.

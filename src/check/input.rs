@@ -16,7 +16,7 @@ const LARGEST: u64 = 256 * 1024 * 1024;
 const STDIN: &str = "-";
 
 /// A file and what it holds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Document {
     /// The file as a person named it; `stdin` for standard input.
     pub file: Arc<str>,
@@ -27,7 +27,7 @@ pub struct Document {
 }
 
 /// All documents, in the order of the arguments; files of a folder by name.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Input {
     /// The documents.
     pub documents: Vec<Document>,

@@ -61,7 +61,7 @@ pub struct Options {
 }
 
 /// What is known besides the input.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Context {
     /// Files of objects that are known and not judged: snapshots, or what `kubectl get` prints.
     pub files: Input,

@@ -5,12 +5,14 @@ mod bench;
 mod check;
 mod checklist;
 mod cluster;
+mod comparing;
 mod decisions;
 mod exemptions;
 mod format;
 mod lint;
 mod policies;
 mod policy;
+mod replay;
 mod rollout;
 mod serve;
 mod snapshot;
@@ -52,6 +54,8 @@ enum Command {
     Lint(Box<lint::LintArgs>),
     /// Measure what policies cost: instructions, time, allocations
     Bench(Box<bench::BenchArgs>),
+    /// Judge recorded reviews again, and compare with what was answered or with another policy set
+    Replay(Box<replay::ReplayArgs>),
     /// Write down what policies ask of a cluster, for check --snapshot
     Snapshot(Box<snapshot::SnapshotArgs>),
 }
@@ -72,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Policy(command) => policy::run(command),
         Command::Lint(args) => lint::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Snapshot(args) => snapshot::run(*args),
     };
     match result {

@@ -3,6 +3,7 @@
 use crate::config::Settings;
 use crate::policy::bundle::Bundle;
 use crate::policy::store::PolicySet;
+use crate::policydiff::sets::EMBEDDED;
 use crate::policysource::keys::VerificationKey;
 use crate::policysource::oci;
 use crate::policysource::{Location, PolicySource};
@@ -19,7 +20,7 @@ pub(super) struct SourceArgs {
     policies: Option<Location>,
     /// The policies of --policies replace the embedded ones
     #[arg(long, requires = "policies")]
-    policies_only: bool,
+    pub(super) policies_only: bool,
     /// Refuse --policies that the private half of this PEM key or certificate did not sign
     #[arg(long, value_name = "FILE", requires = "policies", env = "SEAWALL_VERIFICATION_KEY")]
     verification_key: Option<PathBuf>,
@@ -79,6 +80,21 @@ pub(super) struct PolicyArgs {
 }
 
 impl PolicyArgs {
+    /// Where the policies are.
+    pub(super) fn source(&self) -> anyhow::Result<PolicySource> {
+        self.source.source()
+    }
+
+    /// Whether those of --policies replace the embedded ones.
+    pub(super) const fn only(&self) -> bool {
+        self.source.policies_only
+    }
+
+    /// What to call the set.
+    pub(super) fn name(&self) -> String {
+        self.source.policies.as_ref().map_or_else(|| EMBEDDED.to_owned(), ToString::to_string)
+    }
+
     /// Reads both.
     pub(super) fn load(&self) -> anyhow::Result<(Settings, PolicySet)> {
         let (settings, _, set) = self.load_with_files()?;

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod catalogue;
+mod diff;
 mod new;
 
 use clap::{Args, Subcommand};
@@ -24,6 +25,8 @@ enum Command {
     Push(Box<bundle::PushArgs>),
     /// Make a new policy with its tests, to be changed into the one that is wanted
     New(Box<new::NewArgs>),
+    /// Show which verdicts and patches change from one policy set to another, for whom: the blast radius
+    Diff(Box<diff::DiffArgs>),
 }
 
 /// Runs one.
@@ -33,5 +36,6 @@ pub(super) fn run(command: PolicyCommand) -> anyhow::Result<ExitCode> {
         Command::Bundle(args) => bundle::bundle(&args),
         Command::Push(args) => bundle::push(&args),
         Command::New(args) => new::run(*args),
+        Command::Diff(args) => diff::run(&args),
     }
 }

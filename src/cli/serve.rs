@@ -4,6 +4,7 @@ mod audit;
 mod register;
 mod reload;
 mod sample;
+mod shadow;
 
 use crate::certs::files::CertificateFiles;
 use crate::certs::manager::{Clocks, SelfMade};
@@ -18,8 +19,10 @@ use crate::decisions::store::Keeper;
 use crate::engine::pool::Pool;
 use crate::kubeapi;
 use crate::policy::mode::Mode;
+use crate::policy::store::PolicySet;
 use crate::review::Snapshot;
 use crate::server::handlers::{self, App};
+use crate::server::shadow::Shadow;
 use crate::server::{Condition, DrainConfig, Ended, Limits, Readiness, Server, ServerConfig, Shutdown, router};
 use crate::telemetry::logging::{self, LogFormat};
 use crate::telemetry::metrics::Metrics;
@@ -96,6 +99,8 @@ pub(super) struct ServeArgs {
     pod_name: Option<String>,
     #[command(flatten)]
     audit: audit::AuditArgs,
+    #[command(flatten)]
+    shadow: shadow::ShadowArgs,
     /// Seconds after SIGTERM during which calls are still accepted
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     drain_seconds: u64,
@@ -173,8 +178,11 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         policies.policies().iter().flat_map(|p| p.metadata.rules.iter().flat_map(|r| r.resources.clone())),
     );
 
+    let shadow = shadow::start(&args.shadow, args.policies.only(), (&policies, &settings), &metrics)?;
+
     let stop = CancellationToken::new();
-    let cluster = client.clone().map(|client| ClusterContext::start(client, needed(&policies, audits), stop.clone()));
+    let cluster =
+        client.clone().map(|client| ClusterContext::start(client, needed(&policies, audits, None), stop.clone()));
     if let Some(cluster) = &cluster {
         let missing = cluster.wait_synced(FIRST_SYNC).await;
         let condition = if missing.is_empty() {
@@ -202,6 +210,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         decisions: recorder.clone(),
         bodies: args.record_bodies.as_deref().map(Bodies::start).transpose()?,
         sampled: AtomicU32::new(0),
+        shadow: shadow.as_ref().map(|started| started.shadow.clone()),
     });
 
     let everywhere =
@@ -255,6 +264,9 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
         .zip(cluster.clone())
         .and_then(|cluster| audit::start(&args.audit, cluster, identity(&args, &namespace), app.clone(), &shutdown));
     let (wanted, keeper) = registered.map(register::Registered::split).unzip();
+    if let Some(shadow) = shadow {
+        tokio::spawn(shadow.keep(app.clone(), audits));
+    }
     if let Some(reload) = reload {
         tokio::spawn(reload.run(app.clone(), readiness.clone(), wanted, audits));
     }
@@ -281,10 +293,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Ended> {
     Ok(ended)
 }
 
-/// The kinds to watch: an audit also asks policies that no webhook calls.
-fn needed(policies: &crate::policy::store::PolicySet, audits: bool) -> BTreeSet<String> {
+/// The kinds to watch: an audit also asks policies that no webhook calls, and a candidate set may need others.
+fn needed(policies: &PolicySet, audits: bool, shadow: Option<&Arc<Shadow>>) -> BTreeSet<String> {
     let kinds = if audits { policies.needed_context() } else { policies.watched_context() };
-    kinds.keys().cloned().collect()
+    kinds.keys().cloned().chain(shadow.into_iter().flat_map(|shadow| shadow.needed())).collect()
 }
 
 fn own_namespace() -> String {

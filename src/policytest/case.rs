@@ -163,6 +163,25 @@ impl Case {
         &self.context.unsynced
     }
 
+    /// The tier of its namespace.
+    #[must_use]
+    pub const fn tier(&self) -> Tier {
+        self.context.tier
+    }
+
+    /// The time at which it happens; none where it is no RFC 3339 time.
+    #[must_use]
+    pub fn now(&self) -> Option<jiff::Timestamp> {
+        self.context.now.parse().ok()
+    }
+
+    /// The JSON Pointers of the violations that are expected; none where the policy has too few facts for an answer, or
+    /// where the case has parameters of its own.
+    #[must_use]
+    pub fn expected_paths(&self) -> Option<BTreeSet<&str>> {
+        self.expected.paths().filter(|_| self.context.parameters.is_empty())
+    }
+
     /// The snapshot in which a policy sees the case: only this policy, in mode enforce.
     #[must_use]
     pub fn snapshot(&self, set: &PolicySet, policy: &str) -> Option<Snapshot> {

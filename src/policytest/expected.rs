@@ -7,6 +7,7 @@ use crate::report::yaml::to_yaml;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use similar::TextDiff;
+use std::collections::BTreeSet;
 
 /// Lines of a diff around a change.
 const CONTEXT: usize = 3;
@@ -47,6 +48,12 @@ struct ExpectedViolation {
 }
 
 impl Expected {
+    /// The JSON Pointers of the violations; none where the policy has too few facts for an answer.
+    #[must_use]
+    pub fn paths(&self) -> Option<BTreeSet<&str>> {
+        (!self.unknown).then(|| self.violations.iter().map(|violation| violation.path.as_str()).collect())
+    }
+
     /// Reads the file.
     ///
     /// # Errors

@@ -142,7 +142,7 @@ fn short(text: &str) -> String {
 
 /// A code span: nothing in it is markup, a mention or a link. Its fence is longer than any run of backticks in it
 /// (CommonMark 0.31 6.1).
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let text = short(text);
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
@@ -151,7 +151,7 @@ fn code(text: &str) -> String {
 }
 
 /// A code span in a cell, where a bar needs a backslash even in code (GitHub Flavored Markdown 4.10).
-fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     code(text).replace('|', "\\|")
 }
 

@@ -4,6 +4,7 @@
 //! answered by the policies' own actions.
 
 use super::answer;
+use super::shadow::Shadow;
 use crate::admission::request::{self, Request, RequestError};
 use crate::admission::response::Response as Answer;
 use crate::context::cluster::ClusterContext;
@@ -71,6 +72,8 @@ pub struct App {
     pub bodies: Option<Bodies>,
     /// Counts validated requests, to sample some.
     pub sampled: AtomicU32,
+    /// Compares with a candidate set; none unless it was asked for.
+    pub shadow: Option<Arc<Shadow>>,
 }
 
 /// The admission port's routes.
@@ -180,7 +183,7 @@ impl App {
             Ok(Read::Broken(problem)) => return refuse(None, 400, &problem),
             Err(_) => return refuse(None, 408, "the body did not arrive in time"),
         };
-        let uid = find_uid(&bytes);
+        let (uid, length) = (find_uid(&bytes), bytes.len());
         let decoded = if bytes.len() > LARGE {
             tokio::task::spawn_blocking(move || Request::from_review(&bytes)).await.map_err(|e| e.to_string())
         } else {
@@ -202,12 +205,12 @@ impl App {
         let deadline = (Instant::now() + budget).min(started + allowed.clamp(SHORTEST, Duration::from_secs(60)));
         let snapshot = self.with_namespace(&request).await;
         let phase = if webhook == Webhook::Mutate { Phase::Mutate } else { Phase::Validate };
-        let outcome = match self.review(&request, &snapshot, phase, deadline).await {
-            Ok(outcome) => outcome,
+        let (outcome, is_judged) = match self.review(&request, &snapshot, phase, deadline).await {
+            Ok(outcome) => (outcome, true),
             Err(PoolError::Full) => return self.shed(webhook, &request, started),
             Err(error) => {
                 let kind = if error == PoolError::Panicked { "panic" } else { "timeout" };
-                review::unanswered(&request, &snapshot, &error.to_string(), kind)
+                (review::unanswered(&request, &snapshot, &error.to_string(), kind), false)
             }
         };
         let answer = if webhook == Webhook::Mutate {
@@ -218,6 +221,9 @@ impl App {
         self.record(webhook, &request, &outcome, &answer, started);
         if phase == Phase::Validate {
             self.sample(&request, &snapshot);
+        }
+        if let Some(shadow) = self.shadow.as_ref().filter(|_| is_judged) {
+            shadow.offer(&request, &snapshot, outcome, phase, length);
         }
         json(&answer)
     }

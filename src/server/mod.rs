@@ -16,6 +16,7 @@ pub mod handlers;
 pub mod health;
 pub mod policies;
 pub mod router;
+pub mod shadow;
 pub mod shutdown;
 pub mod tls;
 

@@ -27,6 +27,7 @@ use super::labels::{
     HandshakeLabels, ListenerLabels, Operation, Outcome, PolicyLabels, PolicySetLabels, ReloadLabels, ReloadResult,
     ResourceLabels, ViolationAction, ViolationLabels, Webhook, WebhookLabels,
 };
+use super::shadow::ShadowMetrics;
 
 /// The content type of [`Metrics::encode`]'s text.
 /// Source: OpenMetrics 1.0, section "Negotiation".
@@ -105,6 +106,8 @@ pub struct Metrics {
     panics: Counter,
     /// Those of the continuous audit.
     pub audit: AuditMetrics,
+    /// Those of `--shadow`.
+    pub shadow: ShadowMetrics,
 }
 
 impl Default for Metrics {
@@ -150,6 +153,7 @@ impl Metrics {
             handshake_failures: Family::default(),
             panics: Counter::default(),
             audit: AuditMetrics::register(&mut registry),
+            shadow: ShadowMetrics::register(&mut registry),
         };
         registry.register("build", "Version of this program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("admission_requests", "Admission requests answered", metrics.admission_requests.clone());

@@ -7,5 +7,6 @@ pub mod audit;
 pub mod labels;
 pub mod logging;
 pub mod metrics;
+pub mod shadow;
 
 pub use metrics::Metrics;

@@ -24,6 +24,7 @@ mod modes;
 mod patches;
 mod policies;
 mod policy_catalogue;
+mod policy_diff;
 mod ratchet;
 mod rbac;
 mod registration;

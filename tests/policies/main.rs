@@ -8,5 +8,6 @@ mod exemption;
 mod generated;
 mod opa;
 mod oracle;
+mod selfdiff;
 mod stored;
 mod verdicts;

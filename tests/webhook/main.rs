@@ -19,5 +19,6 @@ mod reload;
 mod reviews;
 mod rig;
 mod serve;
+mod shadow;
 mod startup;
 mod tls;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest compiling and testing of a changed set.
-const BUILD: Duration = Duration::from_secs(120);
+pub(super) const BUILD: Duration = Duration::from_secs(120);
 
 /// Shortest interval at which a registry is asked.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -45,6 +45,11 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 impl PoliciesArgs {
+    /// Whether those of --policies replace the embedded ones.
+    pub(super) const fn only(&self) -> bool {
+        self.source.policies_only
+    }
+
     /// The policies to start with, and what takes others later: nothing where only the embedded ones are used.
     pub(super) async fn start(
         &self,
@@ -154,7 +159,7 @@ impl Reload {
             Err(error) => return self.refuse(app, readiness, &error.to_string()),
         };
         if let Some(cluster) = &app.cluster {
-            cluster.set_needed(needed(&set, audits));
+            cluster.set_needed(needed(&set, audits, app.shadow.as_ref()));
         }
         let before = app.snapshot.load_full();
         let facts = app.cluster.as_ref().map_or_else(|| before.facts.clone(), ClusterContext::facts);
