@@ -235,8 +235,7 @@ mod tests {
             delete: false,
             kubeconfig: None,
             config: None,
-            policies: None,
-            policies_only: false,
+            source: SourceArgs::default(),
         };
         let error = format!("{:#}", ca_bundle(&args).unwrap_err());
         assert_eq!(error, format!("{}: {}", file.display(), bundle::BundleError::Empty));

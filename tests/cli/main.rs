@@ -19,8 +19,11 @@ mod check_text;
 mod check_versions;
 mod checklist;
 mod checklist_page;
+mod distribution;
 mod exemptions;
 mod field;
 mod formats;
 mod pipelines;
 mod rig;
+#[path = "../tools/tool.rs"]
+mod tool;

@@ -9,6 +9,7 @@
 )]
 
 mod broken;
+mod distribution;
 mod drain;
 mod exemptions;
 mod hostile;
@@ -20,3 +21,6 @@ mod rig;
 mod serve;
 mod startup;
 mod tls;
+#[path = "../tools/tool.rs"]
+#[allow(dead_code, reason = "other test binaries use the rest")]
+mod tool;
