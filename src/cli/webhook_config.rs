@@ -235,7 +235,7 @@ mod tests {
             delete: false,
             kubeconfig: None,
             config: None,
-            source: crate::cli::policies::SourceArgs::default(),
+            source: SourceArgs::default(),
         };
         let error = format!("{:#}", ca_bundle(&args).unwrap_err());
         assert_eq!(error, format!("{}: {}", file.display(), bundle::BundleError::Empty));

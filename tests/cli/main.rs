@@ -21,6 +21,7 @@ mod check_versions;
 mod checklist;
 mod checklist_page;
 mod diff;
+mod distribution;
 mod exemptions;
 mod field;
 mod formats;
@@ -28,3 +29,5 @@ mod pipelines;
 mod policy_new;
 mod replay;
 mod rig;
+#[path = "../tools/tool.rs"]
+mod tool;

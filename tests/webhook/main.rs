@@ -10,6 +10,7 @@
 
 mod bodies;
 mod broken;
+mod distribution;
 mod drain;
 mod exemptions;
 mod hostile;
@@ -22,3 +23,6 @@ mod serve;
 mod shadow;
 mod startup;
 mod tls;
+#[path = "../tools/tool.rs"]
+#[allow(dead_code, reason = "other test binaries use the rest")]
+mod tool;
