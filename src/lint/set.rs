@@ -120,7 +120,8 @@ impl Set {
     }
 
     pub(super) fn is_linted(&self, file: &str) -> bool {
-        self.linted.iter().any(|prefix| file.starts_with(prefix))
+        // the folder itself too, which is named where it cannot be read
+        self.linted.iter().any(|prefix| file.starts_with(prefix) || prefix.strip_suffix('/') == Some(file))
     }
 
     /// The cases of a package (`data.…`).
@@ -186,17 +187,25 @@ fn shown(folder: &Path) -> String {
 
 /// The root of the bundle that a folder is part of, which has `seawall/policies/<id>`, and the folder below it.
 fn root_of(folder: &Path) -> (PathBuf, String) {
+    let itself = || (folder.to_owned(), String::new());
+    if folder.join("seawall").is_dir() {
+        return itself();
+    }
+    let below_seawall = folder.join("lib").is_dir() || folder.join("policies").is_dir();
     let split = |path: &Path| {
         let parts: Vec<Component<'_>> = path.components().collect();
-        let at = parts.windows(2).rposition(|pair| {
-            let name = |part: Option<&Component<'_>>| part.map(|p| p.as_os_str().to_string_lossy().into_owned());
-            name(pair.first()).as_deref() == Some("seawall")
-                && name(pair.get(1)).is_some_and(|n| ["policies", "lib", "knowledge"].contains(&n.as_str()))
+        let name = |at: usize| parts.get(at).map(|part| part.as_os_str().to_string_lossy().into_owned());
+        let known = |name: Option<String>| name.is_some_and(|n| ["policies", "lib", "knowledge"].contains(&n.as_str()));
+        let at = (0..parts.len()).rev().find(|at| {
+            let last = at + 1 == parts.len();
+            name(*at).as_deref() == Some("seawall") && if last { below_seawall } else { known(name(at + 1)) }
         })?;
         let root: PathBuf = parts.get(..at)?.iter().collect();
         let below: PathBuf = parts.get(at..)?.iter().collect();
         let root = if root.as_os_str().is_empty() { PathBuf::from(".") } else { root };
-        Some((root, format!("{}/", below.to_string_lossy().replace('\\', "/"))))
+        // a repository that happens to be called so is no bundle
+        let repository = root.join("seawall/.git").exists();
+        (!repository).then(|| (root, format!("{}/", below.to_string_lossy().replace('\\', "/"))))
     };
     let real = || {
         let real = std::fs::canonicalize(folder).ok()?;
@@ -204,12 +213,12 @@ fn root_of(folder: &Path) -> (PathBuf, String) {
         let (root, below) = split(&real)?;
         Some((root.strip_prefix(&here).map(Path::to_owned).unwrap_or(root), below))
     };
-    split(folder).or_else(real).unwrap_or_else(|| (folder.to_owned(), String::new()))
+    split(folder).or_else(real).unwrap_or_else(itself)
 }
 
 /// A problem of reading as code, place, words and fix.
 fn told(problem: BundleError, shown: &str) -> (&'static str, Place, String, &'static str) {
-    let at = |path: &Path, line: u64, column: u64| Place { file: super::set::shown_file(path), line, column };
+    let at = |path: &Path, line: u64, column: u64| Place { file: shown_file(path), line, column };
     match problem {
         BundleError::TooLarge { path, size } => {
             let problem = format!("the file has {size} bytes; at most 1 MiB is read");

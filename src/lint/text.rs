@@ -40,15 +40,33 @@ fn finding(finding: &Finding, style: Style, out: &mut dyn Write) -> io::Result<(
     let Finding { code, level, place, message, fix, .. } = finding;
     let ink = if *level == Level::Error { Ink::Red } else { Ink::Yellow };
     let word = style.paint(ink, &format!("{}[{}]", level.as_str(), code.name));
-    writeln!(out, "{}: {word}: {}", style.paint(Ink::Bold, &plain(&place.to_string())), plain(message))?;
+    writeln!(out, "{}: {word}", style.paint(Ink::Bold, &plain(&place.to_string())))?;
+    writeln!(out, "  {}", wrapped(&plain(message), 2))?;
     if let Some(line) = &finding.excerpt {
         let (text, caret) = excerpt(line, place.column, finding.width);
         let number = place.line.to_string();
         writeln!(out, "  {number} | {text}")?;
         writeln!(out, "  {:width$} | {}", "", style.paint(ink, &caret), width = number.len())?;
     }
-    writeln!(out, "  fix: {}", plain(fix))?;
+    writeln!(out, "  fix: {}", wrapped(&plain(fix), 7))?;
     writeln!(out, "  see: seawall lint --explain {} ({})", code.name, code.page())
+}
+
+/// Text in lines of at most 100 columns; those after the first are indented.
+fn wrapped(text: &str, indent: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let fits = |line: &String| line.is_empty() || indent + line.chars().count() + 1 + word.chars().count() <= 100;
+        match lines.last_mut().filter(|line| fits(line)) {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines.join(&format!("\n{}", " ".repeat(indent)))
 }
 
 /// The line with tabs as four blanks, around the column, and carets below it.

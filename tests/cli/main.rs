@@ -25,6 +25,7 @@ mod distribution;
 mod exemptions;
 mod field;
 mod formats;
+mod lint;
 mod pipelines;
 mod policy_new;
 mod replay;

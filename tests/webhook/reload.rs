@@ -44,11 +44,11 @@ async fn bad_sets_leave_the_last_good_one_serving() {
         (
             "builtin",
             rules(&format!("{head} {{ x := http.send({{}}) }}")),
-            "p.rego:13: http.send is not a permitted builtin",
+            "http.send is not a permitted builtin",
         ),
         ("recursion", rules(&format!("{head} {{ x := f(1) }}\n\nf(x) := f(x)")), "calls itself"),
         ("unsafe variable", rules(&format!("{head} {{ x == y }}")), "y"),
-        ("no METADATA", "package seawall.policies.enough_replicas\n".to_owned(), "p.rego: no `# METADATA` block"),
+        ("no METADATA", "package seawall.policies.enough_replicas\n".to_owned(), "p.rego:1:1: no `# METADATA` block"),
         (
             "another package",
             replicas(9).replace("package seawall.policies.enough_replicas", "package other"),
@@ -56,7 +56,7 @@ async fn bad_sets_leave_the_last_good_one_serving() {
         ),
         ("an empty file", String::new(), "p.rego"),
         ("10 MB", replicas(9) + &"#".repeat(10_000_000), "p.rego has 10"),
-        ("brackets", long("[".repeat(30) + &"]".repeat(30)), "p.rego:13: brackets nest deeper"),
+        ("brackets", long("[".repeat(30) + &"]".repeat(30)), "p.rego:13:1: brackets nest deeper"),
         ("calls", long("lower(\n".repeat(15_000) + "\"a\"" + &")".repeat(15_000)), "brackets nest deeper"),
         ("a chain of keys", long("input".to_owned() + &"[\"a\"\n]".repeat(15_000)), "a chain of more than"),
         ("a chain of terms", long("1".to_owned() + &" +\n1".repeat(15_000)), "a chain of more than"),
@@ -69,7 +69,7 @@ async fn bad_sets_leave_the_last_good_one_serving() {
         assert!(allows(&serve, 2).await && !allows(&serve, 1).await, "{name}");
     }
     change(&serve, REFUSED, |folder| std::fs::write(folder.join("p.rego"), [0xff, 0xfe, 0x00]).unwrap()).await;
-    assert!(serve.policies_condition().await.1.contains("p.rego is not UTF-8 text"));
+    assert!(serve.policies_condition().await.1.contains("p.rego:1: byte 1 of the line is not UTF-8"));
     change(&serve, REFUSED, |folder| std::fs::remove_file(folder.join("p.rego")).unwrap()).await;
     assert!(serve.policies_condition().await.1.contains("no .rego file"));
     change(&serve, REFUSED, |folder| std::fs::remove_dir(folder).unwrap()).await;

@@ -35,14 +35,14 @@ fn broken_policies() {
         (policy("p", "violation contains {"), vec!["p.rego:14:1", "expecting expression"]),
         (
             policy("p", &format!("{head} time.now_ns() > 1")),
-            vec!["p.rego:13: ", "time.now_ns is not a permitted builtin"],
+            vec!["p.rego:13:", "time.now_ns is not a permitted builtin"],
         ),
         (
             policy("p", &format!("{head} f(1)\n\nf(x) if f(x)")),
-            vec!["p.rego:15: ", "calls itself", "use a comprehension"],
+            vec!["p.rego:15:", "calls itself", "use a comprehension"],
         ),
         (policy("p", "allow := true"), vec!["p", "a policy needs at least `violation contains"]),
-        (good.replace("# METADATA\n", ""), vec!["p.rego: ", "no `# METADATA` block", "docs/policy-format.md"]),
+        (good.replace("# METADATA\n", ""), vec!["p.rego:1", "no `# METADATA` block", "docs/policy-format.md"]),
         (good.replace("severity: high", "severity: hihg"), vec!["p.rego:7:", "METADATA", "hihg"]),
         (good.replace("checklist: probes", "checklst: probes"), vec!["p.rego:6:", "METADATA", "checklst"]),
         (good.replace("# title: A policy of a test\n", ""), vec!["p.rego:", "METADATA", "title"]),
@@ -56,7 +56,7 @@ fn broken_policies() {
     let deep = folder(&[("policies/p.rego", &deep)]);
     // beside the embedded ones too
     for args in [&["--policies", "policies", "--policies-only"][..], &["--policies", "policies"]] {
-        ends_with(deep.path(), args, &["p.rego:13: brackets nest deeper than 12 levels; use intermediate variables"]);
+        ends_with(deep.path(), args, &["p.rego:13:1: brackets nest deeper than 12 levels; use intermediate variables"]);
     }
     let empty = folder(&[("policies/readme.txt", "nothing")]);
     let args = ["--policies", "policies", "--policies-only"];

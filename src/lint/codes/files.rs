@@ -36,7 +36,7 @@ pub(super) static ALL: &[Code] = &[
 ",
         )]),
     ),
-    refused(
+    error(
         "files/package",
         "A package is neither a policy nor a library, or two files share one",
         "Policies are found by their package. A module of another package is never asked, and of two policies with one package only one could be.",

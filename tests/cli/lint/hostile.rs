@@ -1,0 +1,96 @@
+//! Hostile and broken files: each is a finding with its place and what to do, and the other policies are still looked at.
+
+use assert_cmd::Command;
+use std::fs;
+use std::path::Path;
+
+const GOOD: &str = "# METADATA
+# title: T
+# description: D
+# related_resources: [{ref: \"https://example.com\"}]
+# custom:
+#   id: good
+#   checklist: probes
+#   severity: high
+#   actions: {tier-0: Deny, tier-1: Deny, tier-2: Deny, tier-3: Deny}
+#   match:
+#   - {apiGroups: [apps], apiVersions: [v1], resources: [statefulsets], operations: [CREATE]}
+package seawall.policies.good
+
+violation contains {\"msg\": \"m\", \"path\": [], \"wanted\": \"w\", \"fix\": \"f\"} if input.request.object.spec.replicas == 7
+";
+
+fn named(id: &str, rule: &str) -> String {
+    let head = GOOD.split("\nviolation").next().unwrap();
+    format!("{}\n{rule}\n", head.replace("good", id))
+}
+
+/// Lints a folder with the policy above (which has an unused rule) and one more file. Exit code and text.
+fn lint(write: impl Fn(&Path)) -> (i32, String) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("good.rego"), format!("{GOOD}\nforgotten := 1\n")).unwrap();
+    write(folder.path());
+    let output = Command::new(env!("CARGO_BIN_EXE_seawall"))
+        .env_clear()
+        .current_dir(folder.path())
+        .args(["lint", ".", "--allow", "cases"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.code().expect("it ends by itself"), text)
+}
+
+#[test]
+fn each_is_told_with_place_and_remedy_and_hides_nothing() {
+    let violation = "violation contains {\"msg\": \"m\", \"path\": [], \"wanted\": \"w\", \"fix\": \"f\"}";
+    let texts: Vec<(&str, String, &[&str])> = vec![
+        ("syntax", named("bad", "violation contains {"), &["bad.rego:14:", "[rego/syntax]", "fix: "]),
+        ("recursion", named("bad", &format!("{violation} if f(1)\n\nf(x) if f(x)")), &["bad.rego:15:1", "[rego/recursion]", "use a comprehension"]),
+        ("endless range", named("bad", &format!("{violation} if numbers.range(1, input.n)")), &["bad.rego:13:", "[rego/builtin]", "numbers.range"]),
+        ("unknown builtin", named("bad", &format!("{violation} if startwith(input.a, \"b\")")), &["bad.rego:13:", "[rego/builtin]", "did you mean \"startswith\""]),
+        ("type conflict", named("bad", &format!("{violation} if f == 1\n\nf := 1\n\nf(x) := x")), &["bad.rego:", "error["]),
+        ("result", named("bad", "violation contains \"text\" if input.a"), &["bad.rego:13:20", "[result/wrong-type]", "wanted an object"]),
+        ("denies everything", named("bad", violation), &["bad.rego:13:1", "[result/unconditional]", "add `if {…}`"]),
+        ("brackets", named("bad", &format!("x := {}{}", "[".repeat(30), "]".repeat(30))), &["bad.rego:13:1", "[rego/too-deep]", "give parts of it names"]),
+        ("chain", named("bad", &format!("x := {}", "a.".repeat(10_000))), &["bad.rego:13:1", "[rego/too-deep]"]),
+        ("YAML", named("bad", "x := 1").replace("checklist: probes", "checklist: [probes"), &["bad.rego:", "[metadata/syntax]"]),
+        ("nested YAML", named("bad", "x := 1").replace("checklist: probes", &format!("checklist: {}", "[".repeat(10_000))), &["bad.rego:", "[metadata/syntax]"]),
+    ];
+    for (what, text, parts) in texts {
+        let (code, told) = lint(|folder| fs::write(folder.join("bad.rego"), &text).unwrap());
+        assert_eq!(code, 1, "{what}: {told}");
+        for part in parts {
+            assert!(told.contains(part), "{what}: no {part:?} in\n{told}");
+        }
+        // what does not depend on the broken file is still found
+        assert!(told.contains("2 policies") || told.contains("1 policy"), "{what}: {told}");
+    }
+}
+
+#[test]
+fn files_that_cannot_be_read_are_told_and_the_others_are_linted() {
+    let (code, told) = lint(|folder| {
+        fs::write(folder.join("bytes.rego"), b"package seawall.lib.bytes\n# \xff\n").unwrap();
+        fs::write(folder.join("large.rego"), vec![b' '; 10 * 1024 * 1024]).unwrap();
+        std::os::unix::fs::symlink(folder, folder.join("loop")).unwrap();
+        std::os::unix::fs::symlink(folder, folder.join("second")).unwrap();
+    });
+    assert_eq!(code, 1, "{told}");
+    for part in [
+        "bytes.rego:2:3: error[files/unreadable]\n  byte 3 of the line is not UTF-8",
+        "large.rego:1:1: error[files/too-large]\n  the file has 10485760 bytes",
+        "loop:1:1: error[files/unreadable]\n  a symbolic link that leads back",
+        "good.rego:16:1: warning[rego/unused-rule]\n  nothing reaches forgotten",
+    ] {
+        assert!(told.contains(part), "no {part:?} in\n{told}");
+    }
+}
+
+#[test]
+fn control_characters_do_not_reach_the_terminal() {
+    let (_, told) = lint(|folder| {
+        let text = named("bad", "violation contains {\"msg\": \"\u{1b}[31m\"} if input.a").replace("probes", "\u{1b}]0;x");
+        fs::write(folder.join("bad.rego"), text).unwrap();
+    });
+    assert!(!told.contains('\u{1b}'), "{told:?}");
+}

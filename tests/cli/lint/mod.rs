@@ -1,0 +1,7 @@
+//! `seawall lint`: every code by the examples of its page, the embedded policies, hostile files, and what a person reads.
+
+mod embedded;
+mod examples;
+mod hostile;
+mod output;
+mod pages;
