@@ -12,6 +12,7 @@ mod policy;
 mod rollout;
 mod serve;
 mod snapshot;
+mod test;
 mod webhook_config;
 
 use clap::{Parser, Subcommand};
@@ -46,6 +47,8 @@ enum Command {
     Rollout(rollout::RolloutCommand),
     /// Look at policies and at what they make of a cluster
     Policy(policy::PolicyCommand),
+    /// Run the cases and tests of policies
+    Test(Box<test::TestArgs>),
     /// Write down what policies ask of a cluster, for check --snapshot
     Snapshot(Box<snapshot::SnapshotArgs>),
 }
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Exemptions(args) => exemptions::run(&args),
         Command::Rollout(command) => rollout::run(command),
         Command::Policy(command) => policy::run(command),
+        Command::Test(args) => test::run(&args),
         Command::Snapshot(args) => snapshot::run(*args),
     };
     match result {

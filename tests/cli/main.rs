@@ -23,4 +23,5 @@ mod exemptions;
 mod field;
 mod formats;
 mod pipelines;
+mod policytest;
 mod rig;
