@@ -11,7 +11,7 @@
 //! | `patch` | RFC 6902 patches: merged, applied, recorded, restored | `admission`, `engine`, `policy` |
 //! | [`decision`] | violations and actions become allow, deny, warn, audit | `admission`, `policy` |
 //! | `review` | the pipeline | the above and `config` |
-//! | [`server`], `check`, [`audit`], [`lint`] | front ends | everything but `cli` |
+//! | [`server`], `check`, [`audit`], [`lint`], [`policytest`] | front ends | everything but `cli` |
 //! | [`policysource`] | where a policy set comes from, and how it travels: folder, tarball, ConfigMap, registry | `policy`, `policytest`, `config`, `report` |
 //! | [`policydiff`] | two policy sets over the same objects; a front end | everything but `cli` |
 //! | `report` | one result, several formats | everything but front ends |

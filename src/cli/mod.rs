@@ -16,6 +16,7 @@ mod replay;
 mod rollout;
 mod serve;
 mod snapshot;
+mod test;
 mod webhook_config;
 
 use clap::{Parser, Subcommand};
@@ -56,6 +57,8 @@ enum Command {
     Bench(Box<bench::BenchArgs>),
     /// Judge recorded reviews again, and compare with what was answered or with another policy set
     Replay(Box<replay::ReplayArgs>),
+    /// Run the cases and tests of policies
+    Test(Box<test::TestArgs>),
     /// Write down what policies ask of a cluster, for check --snapshot
     Snapshot(Box<snapshot::SnapshotArgs>),
 }
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Lint(args) => lint::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Snapshot(args) => snapshot::run(*args),
     };
     match result {

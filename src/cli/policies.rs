@@ -90,6 +90,14 @@ impl PolicyArgs {
         self.source.policies_only
     }
 
+    /// The folder or file of --policies.
+    pub(super) fn path(&self) -> Option<PathBuf> {
+        match &self.source.policies {
+            Some(Location::Path(path)) => Some(path.clone()),
+            _ => None,
+        }
+    }
+
     /// What to call the set.
     pub(super) fn name(&self) -> String {
         self.source.policies.as_ref().map_or_else(|| EMBEDDED.to_owned(), ToString::to_string)

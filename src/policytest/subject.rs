@@ -2,9 +2,7 @@
 //!
 //! This is what `seawall test` runs in parallel, and what anything that tries changes of one policy can use:
 //!
-//! ```no_run
-//! # use seawall::{config::Settings, policy::bundle::Bundle, policytest::subject::{Options, Subject}};
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! ```text
 //! let bundle = Bundle::embedded()?;
 //! let subjects = Subject::all(&bundle, &Settings::default());
 //! for subject in &subjects {
@@ -14,8 +12,6 @@
 //!     // stops at the first failure; empty: no test notices the change
 //!     let failed = prepared.failed(&Options { stop_at_first: true, ..Options::default() });
 //! }
-//! # Ok(())
-//! # }
 //! ```
 
 use super::case::{Case, Seen};
@@ -68,6 +64,12 @@ impl Subject {
     /// theirs is named after (`x_test` to `x`), else to one in the same folder, else to a subject of their own.
     #[must_use]
     pub fn all(bundle: &Bundle, settings: &Settings) -> Vec<Self> {
+        Self::chosen(bundle, settings, &|_| true)
+    }
+
+    /// Those of [`Self::all`] whose first file is wanted.
+    #[must_use]
+    pub fn chosen(bundle: &Bundle, settings: &Settings, wanted: &dyn Fn(&str) -> bool) -> Vec<Self> {
         let metadata = bundle.modules.iter().filter(|(package, _)| package.starts_with(POLICIES));
         let metadata: Vec<Metadata> =
             metadata.filter_map(|(_, s)| s.first().and_then(|s| Metadata::parse(&s.file, &s.text).ok())).collect();
@@ -83,6 +85,8 @@ impl Subject {
         let subject = |package: &String| {
             let own = bundle.modules.get(package).cloned().unwrap_or_default();
             let tests = tests.get(package).cloned().unwrap_or_default();
+            let file = own.first().or_else(|| tests.values().flatten().next()).map(|s| s.file.clone());
+            let file = file.filter(|file| wanted(file))?;
             let texts = own.iter().chain(tests.values().flatten()).map(|source| source.text.as_str());
             let mut part = bundle.mentioned_by(texts);
             if !own.is_empty() {
@@ -90,18 +94,17 @@ impl Subject {
             }
             part.cases.extend(bundle.cases.get(package).map(|cases| (package.clone(), cases.clone())));
             part.beside = rows.clone();
-            let file = own.first().or_else(|| tests.values().flatten().next()).map(|s| s.file.clone());
             part.tests = tests;
-            Self {
+            Some(Self {
                 policy: package.strip_prefix(POLICIES).map(|name| name.replace('_', "-")),
                 package: package.clone(),
-                file: file.unwrap_or_default(),
+                file,
                 bundle: part,
                 // cases describe a policy as it was written, so the configuration's overrides do not belong to them
                 settings: Settings { knowledge: settings.knowledge.clone(), ..Settings::default() },
-            }
+            })
         };
-        let mut all: Vec<Self> = packages.into_iter().map(subject).collect();
+        let mut all: Vec<Self> = packages.into_iter().filter_map(subject).collect();
         all.sort_by_key(|subject| subject.policy.is_none());
         all
     }
@@ -150,7 +153,7 @@ impl Subject {
         let mut broken = Vec::new();
         let mut knowledge = self.bundle.knowledge.clone();
         bundle::merge(&mut knowledge, &self.settings.knowledge);
-        let tests = tests(&set, &self.tests(), &knowledge, &mut broken);
+        let tests = test_modules(&set, &self.tests(), &knowledge, &mut broken);
         let cases = self.cases().iter().map(|files| (files.clone(), Case::parse(files)));
         let cases = cases.map(|(files, case)| (files, case.map_err(|error| error.to_string()))).collect();
         Ok(Prepared { name: self.name().to_owned(), policy: self.policy.clone(), set, tests, cases, broken })
@@ -185,7 +188,7 @@ fn shallow(source: &Source) -> Result<(), CompileError> {
 }
 
 /// The test modules, as far as they can be used.
-fn tests(
+fn test_modules(
     set: &PolicySet,
     sources: &[Source],
     knowledge: &Map<String, serde_json::Value>,
@@ -512,3 +515,7 @@ fn words<E: std::fmt::Display>(value: &Result<Value, E>) -> String {
         Err(error) => format!("an error ({error})"),
     }
 }
+
+#[cfg(test)]
+#[path = "subject_tests.rs"]
+mod tests;

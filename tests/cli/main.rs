@@ -28,6 +28,7 @@ mod formats;
 mod lint;
 mod pipelines;
 mod policy_new;
+mod policytest;
 mod replay;
 mod rig;
 #[path = "../tools/tool.rs"]
