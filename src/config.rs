@@ -275,7 +275,7 @@ impl Settings {
 }
 
 /// `; did you mean "x"?` where a known word is near.
-fn closest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> String {
+pub fn closest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> String {
     let near = known.map(|k| (similar::TextDiff::from_chars(word, k).ratio(), k)).max_by(|a, b| a.0.total_cmp(&b.0));
     near.filter(|(ratio, _)| *ratio > 0.6).map(|(_, k)| format!("; did you mean {k:?}?")).unwrap_or_default()
 }

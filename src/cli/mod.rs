@@ -6,6 +6,7 @@ mod checklist;
 mod cluster;
 mod decisions;
 mod exemptions;
+mod explain;
 mod format;
 mod policies;
 mod policy;
@@ -42,6 +43,8 @@ enum Command {
     Checklist(Box<checklist::ChecklistArgs>),
     /// Tell who is exempt from what until when, in a cluster or in manifests
     Exemptions(Box<exemptions::ExemptionsArgs>),
+    /// Show the page of a policy, or with -f why each policy did or did not fire
+    Explain(Box<explain::ExplainArgs>),
     /// Go from audit to warn to enforce
     Rollout(rollout::RolloutCommand),
     /// Look at policies and at what they make of a cluster
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Decisions(args) => decisions::run(&args),
         Command::Checklist(args) => checklist::run(&args),
         Command::Exemptions(args) => exemptions::run(&args),
+        Command::Explain(args) => explain::run(*args),
         Command::Rollout(command) => rollout::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Snapshot(args) => snapshot::run(*args),

@@ -1,6 +1,7 @@
 //! Flags of commands that load policies.
 
 use crate::config::Settings;
+use crate::policy::bundle::Bundle;
 use crate::policy::store::PolicySet;
 use crate::server::policies::PolicySource;
 use anyhow::Context as _;
@@ -24,10 +25,16 @@ pub(super) struct PolicyArgs {
 impl PolicyArgs {
     /// Reads both.
     pub(super) fn load(&self) -> anyhow::Result<(Settings, PolicySet)> {
+        let (settings, set, _) = self.load_with_files()?;
+        Ok((settings, set))
+    }
+
+    /// Reads both, and the files of the policies.
+    pub(super) fn load_with_files(&self) -> anyhow::Result<(Settings, PolicySet, Bundle)> {
         let settings = self.config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::load)?;
         let source = PolicySource { folder: self.policies.clone(), only: self.policies_only };
         let bundle = source.read().context("the policies cannot be read")?;
         let set = source.build(&bundle, &settings).context("the policies cannot be used")?;
-        Ok((settings, set))
+        Ok((settings, set, bundle))
     }
 }

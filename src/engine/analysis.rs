@@ -149,7 +149,7 @@ fn text<'s>(contents: &'s str, span: &Json) -> Option<&'s str> {
 }
 
 /// A reference: a variable, then keys.
-struct Chain<'t> {
+pub(super) struct Chain<'t> {
     root: &'t str,
     keys: Vec<Key<'t>>,
 }
@@ -160,20 +160,25 @@ enum Key<'t> {
 }
 
 impl<'t> Chain<'t> {
+    /// The variable that it begins with.
+    pub(super) const fn root(&self) -> &'t str {
+        self.root
+    }
+
     /// All parts, where none is computed.
-    fn constant(&self) -> Option<Vec<&'t str>> {
+    pub(super) fn constant(&self) -> Option<Vec<&'t str>> {
         let keys = self.keys.iter().map(|key| if let Key::Constant(name) = key { Some(*name) } else { None });
         std::iter::once(Some(self.root)).chain(keys).collect()
     }
 
     /// The leading constant keys.
-    fn leading(&self) -> Vec<&'t str> {
+    pub(super) fn leading(&self) -> Vec<&'t str> {
         self.keys.iter().map_while(|key| if let Key::Constant(name) = key { Some(*name) } else { None }).collect()
     }
 }
 
 /// Reads a node as a reference that begins with a variable.
-fn chain(node: &Json) -> Option<Chain<'_>> {
+pub(super) fn chain(node: &Json) -> Option<Chain<'_>> {
     let (kind, body) = node.as_object()?.iter().next()?;
     match kind.as_str() {
         "Var" => Some(Chain { root: body.get("value")?.as_str()?, keys: Vec::new() }),
@@ -195,7 +200,7 @@ fn chain(node: &Json) -> Option<Chain<'_>> {
 }
 
 /// The reference in the head of a rule.
-fn head_chain(rule: &Json) -> Option<Chain<'_>> {
+pub(super) fn head_chain(rule: &Json) -> Option<Chain<'_>> {
     let refr = match rule.get("Default") {
         Some(default) => default.get("refr"),
         None => rule.get("Spec")?.get("head")?.as_object()?.values().next()?.get("refr"),
@@ -203,7 +208,7 @@ fn head_chain(rule: &Json) -> Option<Chain<'_>> {
     chain(refr?)
 }
 
-fn line(node: &Json) -> u64 {
+pub(super) fn line(node: &Json) -> u64 {
     let span = node.get("span").or_else(|| node.as_object()?.values().next()?.get("span"));
     span.and_then(|s| s.get("line")).and_then(Json::as_u64).unwrap_or(1)
 }

@@ -125,7 +125,7 @@ impl Modules {
 }
 
 /// The syntax trees, and with each its source, after the calls within negations were written out.
-fn trees<'s>(sources: impl IntoIterator<Item = &'s Source>) -> Result<serde_json::Value, CompileError> {
+pub(super) fn trees<'s>(sources: impl IntoIterator<Item = &'s Source>) -> Result<serde_json::Value, CompileError> {
     let mut sources: Vec<Source> = sources.into_iter().cloned().collect();
     let mut turn = 0;
     loop {

@@ -1,5 +1,5 @@
 //! Rego: [`analysis`] reads modules and refuses what cannot be trusted, [`builtins`] is the allow-list, [`compile`] makes
-//! programs, [`evaluate`] runs one policy, [`shared`] computes once what many policies read, [`pool`] keeps worker threads, [`violation`] reads results.
+//! programs, [`evaluate`] runs one policy, [`shared`] computes once what many policies read, [`pool`] keeps worker threads, [`trace`] tells why a rule is what it is, [`violation`] reads results.
 //!
 //! Knows nothing of Kubernetes: input and data are values, results are violations and patches.
 
@@ -12,5 +12,6 @@ pub mod pool;
 pub mod rewrite;
 pub mod shape;
 pub mod shared;
+pub mod trace;
 pub mod value;
 pub mod violation;

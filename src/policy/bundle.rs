@@ -14,6 +14,9 @@ static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/policies");
 /// Largest file of a bundle, as the engine has it.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
+/// The page of a policy.
+const PAGE: &str = "README.md";
+
 /// Deepest folder of a bundle; also ends a loop of symbolic links.
 const DEEPEST: usize = 16;
 
@@ -90,6 +93,8 @@ pub struct Bundle {
     pub knowledge: Map<String, Value>,
     /// Cases by package.
     pub cases: BTreeMap<String, Vec<CaseFiles>>,
+    /// The page of a policy (`README.md` beside its `policy.rego`), by package.
+    pub pages: BTreeMap<String, String>,
 }
 
 impl Bundle {
@@ -134,6 +139,8 @@ impl Bundle {
             bundle.add_data(file, text)?;
         }
         for (folder, package) in folders {
+            let page = if folder.is_empty() { PAGE.to_owned() } else { format!("{folder}/{PAGE}") };
+            bundle.pages.extend(files.get(&page).map(|text| (package.clone(), text.clone())));
             let cases = if folder.is_empty() { "cases/".to_owned() } else { format!("{folder}/cases/") };
             let names = files.keys().filter_map(|file| file.strip_prefix(&cases)?.strip_suffix("/input.yaml"));
             for name in names {
@@ -194,9 +201,11 @@ impl Bundle {
                 return Err(BundleError::LibraryTaken { file: module.file.clone(), package });
             }
             self.cases.remove(&package);
+            self.pages.remove(&package);
             self.modules.insert(package, modules);
         }
         self.cases.extend(other.cases);
+        self.pages.extend(other.pages);
         merge(&mut self.knowledge, &other.knowledge);
         Ok(self)
     }
@@ -230,7 +239,11 @@ fn package(text: &str) -> Option<String> {
 }
 
 fn wanted(name: &str) -> bool {
-    [".rego", ".yaml", ".json"].iter().any(|end| name.ends_with(end))
+    [".rego", ".yaml", ".json"].iter().any(|end| name.ends_with(end)) || is_page(name)
+}
+
+fn is_page(name: &str) -> bool {
+    name.rsplit('/').next() == Some(PAGE)
 }
 
 fn collect_embedded(folder: &Dir<'static>, files: &mut BTreeMap<String, String>) -> Result<(), BundleError> {
@@ -259,6 +272,8 @@ fn collect(root: &Path, folder: &Path, depth: usize, files: &mut BTreeMap<String
         let info = std::fs::metadata(&path).map_err(|e| read(&path, e))?;
         if info.is_dir() {
             collect(root, &path, depth + 1, files)?;
+        } else if is_page(&name) && (info.len() > LARGEST_FILE || std::fs::read_to_string(&path).is_err()) {
+            // only read by people: no reason to refuse the policy
         } else if wanted(&name) {
             if info.len() > LARGEST_FILE {
                 return Err(BundleError::TooLarge { path, size: info.len() });

@@ -9,4 +9,5 @@ mod generated;
 mod opa;
 mod oracle;
 mod stored;
+mod trace;
 mod verdicts;
