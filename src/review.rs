@@ -20,8 +20,8 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 pub use exempt::{Used, covers, declared};
-pub use judge::{engines, inputs, judges, sample};
-pub use select::unanswered;
+pub use judge::{Judge, engines, inputs, judges, judging, sample};
+pub use select::{is_ending, passes, unanswered};
 pub use snapshot::{Forced, Snapshot};
 
 /// Which part of the pipeline is wanted.

@@ -55,6 +55,7 @@ fn the_core_knows_no_front_end() {
         "cli",
         "audit",
         "checklist",
+        "explain",
         "webhookconfig",
         "certs",
         "telemetry",

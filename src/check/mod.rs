@@ -190,7 +190,8 @@ struct Done {
 }
 
 /// The settings with what the options say instead.
-fn scoped(settings: &Settings, options: &Options) -> Settings {
+#[must_use]
+pub fn scoped(settings: &Settings, options: &Options) -> Settings {
     let mut settings = settings.clone();
     if let Some(mode) = options.mode {
         settings.defaults.mode = mode;

@@ -8,6 +8,7 @@ mod cluster;
 mod comparing;
 mod decisions;
 mod exemptions;
+mod explain;
 mod format;
 mod lint;
 mod policies;
@@ -47,6 +48,8 @@ enum Command {
     Checklist(Box<checklist::ChecklistArgs>),
     /// Tell who is exempt from what until when, in a cluster or in manifests
     Exemptions(Box<exemptions::ExemptionsArgs>),
+    /// Show the page of a policy, or with -f why each policy did or did not fire
+    Explain(Box<explain::ExplainArgs>),
     /// Go from audit to warn to enforce
     Rollout(rollout::RolloutCommand),
     /// Look at policies and at what they make of a cluster
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Decisions(args) => decisions::run(&args),
         Command::Checklist(args) => checklist::run(&args),
         Command::Exemptions(args) => exemptions::run(&args),
+        Command::Explain(args) => explain::run(*args),
         Command::Rollout(command) => rollout::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Lint(args) => lint::run(&args),

@@ -30,6 +30,11 @@ impl Known {
         }
     }
 
+    /// Counts a kind as complete with the objects that are known.
+    pub fn sync(&mut self, resource: &str) {
+        self.stock.sync(resource);
+    }
+
     /// What the looks at clusters cover; none when there was none.
     #[must_use]
     pub const fn coverage(&self) -> Option<&Coverage> {

@@ -7,6 +7,7 @@
 
 pub mod bodies;
 pub mod redact;
+pub mod secrets;
 pub mod store;
 
 use crate::review::Outcome;

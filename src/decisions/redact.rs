@@ -30,7 +30,8 @@ pub fn redacted(object: &Value) -> Option<Value> {
     Some(object)
 }
 
-fn walk(value: &mut Value) {
+/// Replaces what looks like a secret by where it stands.
+pub(super) fn walk(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (key, value) in fields.iter_mut() {
@@ -91,7 +92,8 @@ fn announces_secret(flag: &str) -> bool {
     SHORT_FLAGS.contains(&flag) || (flag.starts_with('-') && is_secret(flag))
 }
 
-fn is_secret(name: &str) -> bool {
+/// Whether a name speaks of a secret.
+pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     WORDS.iter().any(|word| name.contains(word))
 }

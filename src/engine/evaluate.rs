@@ -63,6 +63,11 @@ impl Data {
     pub fn new(root: Value) -> Self {
         Self { version: NEXT_VERSION.fetch_add(1, Ordering::Relaxed), root }
     }
+
+    /// Differs from that of every other document.
+    pub(super) const fn version(&self) -> u64 {
+        self.version
+    }
 }
 
 /// Bound of instructions of the RVM; the time limit ends an evaluation long before.

@@ -132,6 +132,12 @@ pub fn position(contents: &str, node: &Json) -> (u64, u64) {
     (u64::try_from(line).unwrap_or(1), u64::try_from(column).unwrap_or(1))
 }
 
+/// The line of a node, from 1.
+#[must_use]
+pub fn line(node: &Json) -> u64 {
+    span_of(node).and_then(|s| s.get("line")).and_then(Json::as_u64).unwrap_or(1)
+}
+
 /// Whether a query loops itself: `some … in`, `some x`, `list[_]`. Comprehensions, `every` and calls do not count.
 #[must_use]
 pub fn loops(node: &Json) -> bool {

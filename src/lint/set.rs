@@ -30,10 +30,6 @@ struct Folder {
     shown: String,
 }
 
-fn wanted(name: &str) -> bool {
-    bundle::is_part(name) || name.ends_with("README.md")
-}
-
 /// Why there is nothing to lint.
 #[derive(Debug, thiserror::Error)]
 pub enum SetError {
@@ -170,12 +166,12 @@ impl Set {
 }
 
 fn embedded() -> Folder {
-    Folder { files: bundle::embedded_files(wanted), problems: Vec::new(), shown: "policies/".to_owned() }
+    Folder { files: bundle::embedded_files(bundle::is_part), problems: Vec::new(), shown: "policies/".to_owned() }
 }
 
 fn read(folder: &Path, shown: String) -> Result<Folder, SetError> {
     std::fs::read_dir(folder).map_err(|source| SetError::Read { path: folder.to_owned(), source })?;
-    let (files, problems) = bundle::read_files(folder, wanted);
+    let (files, problems) = bundle::read_files(folder, bundle::is_part);
     Ok(Folder { files, problems, shown })
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::files::{DEEPEST, LARGEST_FILE, MOST_FILES};
+use super::files::{DEEPEST, LARGEST_FILE, MOST_FILES, PAGE};
 pub use super::files::{embedded_files, is_data, is_part, package, read_files, texts, unflatten, walk};
 
 /// Why a policy folder was refused.
@@ -104,6 +104,8 @@ pub struct Bundle {
     pub tests: BTreeMap<String, Vec<Source>>,
     /// Where this is a part of a larger set: the rows of the others in `knowledge.policies`.
     pub beside: Map<String, Value>,
+    /// The page of a policy (`README.md` beside its `policy.rego`), by package.
+    pub pages: BTreeMap<String, String>,
 }
 
 impl Bundle {
@@ -169,6 +171,8 @@ impl Bundle {
             problems.extend(bundle.add_data(file, text).err());
         }
         for (folder, package) in folders {
+            let page = if folder.is_empty() { PAGE.to_owned() } else { format!("{folder}/{PAGE}") };
+            bundle.pages.extend(files.get(&page).map(|text| (package.clone(), text.clone())));
             let cases = if folder.is_empty() { "cases/".to_owned() } else { format!("{folder}/cases/") };
             let names: BTreeSet<&str> = files.keys().filter_map(|file| case_of(file.strip_prefix(&cases)?)).collect();
             for name in names {
@@ -262,10 +266,12 @@ impl Bundle {
             }
             self.cases.remove(&package);
             self.tests.remove(&format!("{package}_test"));
+            self.pages.remove(&package);
             self.modules.insert(package, modules);
         }
         self.cases.extend(other.cases);
         self.tests.extend(other.tests);
+        self.pages.extend(other.pages);
         merge(&mut self.knowledge, &other.knowledge);
         Ok(self)
     }

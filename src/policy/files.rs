@@ -30,11 +30,18 @@ pub fn package(text: &str) -> Option<String> {
     Some(line.split('#').next().unwrap_or(line).trim().to_owned())
 }
 
-/// Whether a file of this name is read: Rego, data and cases, but nothing hidden.
+/// The page of a policy.
+pub const PAGE: &str = "README.md";
+
+/// Whether a file of this name is read: Rego, data, cases and pages, but nothing hidden.
 #[must_use]
 pub fn is_part(name: &str) -> bool {
     !name.split('/').any(|part| part.starts_with('.'))
-        && [".rego", ".yaml", ".json"].iter().any(|end| name.ends_with(end))
+        && ([".rego", ".yaml", ".json"].iter().any(|end| name.ends_with(end)) || is_page(name))
+}
+
+fn is_page(name: &str) -> bool {
+    name.rsplit('/').next() == Some(PAGE)
 }
 
 /// The name of a file in the set. A ConfigMap has no folders, so `__` at the top level of a set stands for `/`.
@@ -149,7 +156,11 @@ pub fn read_files(root: &Path, wanted: fn(&str) -> bool) -> (BTreeMap<String, St
     let mut files = BTreeMap::new();
     let problems = walk_all(root, &mut |path, relative| {
         if wanted(&relative) {
-            files.insert(unflatten(&relative), text(path)?);
+            match text(path) {
+                // only read by people: no reason to refuse the policy
+                Err(BundleError::TooLarge { .. } | BundleError::NotText { .. }) if is_page(&relative) => {}
+                text => _ = files.insert(unflatten(&relative), text?),
+            }
         }
         Ok(())
     });

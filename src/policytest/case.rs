@@ -290,7 +290,10 @@ pub(super) fn read<T: for<'de> Deserialize<'de>>(file: &'static str, text: &str)
 }
 
 /// The request of any of the three forms of `input.yaml`.
-fn request(input: Value) -> Result<Request, CaseError> {
+///
+/// # Errors
+/// When it has none of them.
+pub fn request(input: Value) -> Result<Request, CaseError> {
     if input.get("kind").and_then(Value::as_str) == Some("AdmissionReview") {
         let request = input.get("request").and_then(Value::as_object).cloned();
         return Ok(Request::from_body(request.ok_or(CaseError::Input("the AdmissionReview has no request"))?)?);

@@ -104,7 +104,8 @@ fn violation(violation: &Violation, style: Style, out: &mut dyn Write) -> io::Re
 }
 
 /// Why the action is not what the policy says for the tier.
-fn weaker(finding: &crate::decision::Finding) -> Option<String> {
+#[must_use]
+pub fn weaker(finding: &crate::decision::Finding) -> Option<String> {
     if finding.effective == finding.action {
         return None;
     }

@@ -181,6 +181,43 @@ pub fn inputs<'s>(request: &Request, snapshot: &'s Snapshot) -> Vec<(&'s Policy,
     targets(snapshot, scope, request).into_iter().flat_map(of_target).collect()
 }
 
+/// A policy that judges a request or a part of its object here, with what it sees and what its violations lead to.
+#[derive(Debug, Clone)]
+pub struct Judge<'s> {
+    /// The policy.
+    pub policy: &'s Policy,
+    /// Its input.
+    pub input: Value,
+    /// `volumeClaimTemplates[data]` or `template` for a part of a workload.
+    pub part: Option<String>,
+    /// By tier.
+    pub action: Action,
+    /// After mode and caps; exemptions and ratcheting come later.
+    pub effective: Action,
+    /// Why the action is weaker than the mode alone would have it.
+    pub capped_by: Option<Cap>,
+}
+
+/// Every policy that a request concerns, to tell why it does what it does. A policy may judge several parts.
+#[must_use]
+pub fn judging<'s>(request: &Request, snapshot: &'s Snapshot) -> Vec<Judge<'s>> {
+    let scope = snapshot.scope(request);
+    let now = snapshot.now.to_string();
+    let of_target = |(target, chosen): (Target, Vec<Chosen<'s>>)| {
+        let prepared = Prepared::new(target);
+        let judge = |c: Chosen<'s>| Judge {
+            policy: c.policy,
+            input: input(c.policy, &prepared, &now, scope),
+            part: prepared.target.part.clone(),
+            action: c.action,
+            effective: c.effective,
+            capped_by: c.capped_by,
+        };
+        chosen.into_iter().map(judge).collect::<Vec<_>>()
+    };
+    targets(snapshot, scope, request).into_iter().flat_map(of_target).collect()
+}
+
 /// The ids of the policies that judge a request or its parts here: what they found nothing on is in order.
 #[must_use]
 pub fn judges<'s>(request: &Request, snapshot: &'s Snapshot) -> BTreeSet<&'s str> {

@@ -64,7 +64,8 @@ const PROTECTION_CONTROLLERS: &[&str] = &[
 ];
 
 /// Requests that are none of any policy's business.
-pub(super) fn passes(request: &Request) -> bool {
+#[must_use]
+pub fn passes(request: &Request) -> bool {
     request.operation == Operation::Connect || PROTECTION_CONTROLLERS.contains(&request.username.as_str())
 }
 
@@ -86,7 +87,8 @@ fn is_provisioned(request: &Request) -> bool {
 }
 
 /// An object on its way out, or an update that only removes finalizers: neither may be stood in the way of.
-pub(super) fn is_ending(request: &Request) -> bool {
+#[must_use]
+pub fn is_ending(request: &Request) -> bool {
     if request.operation != Operation::Update {
         return false;
     }

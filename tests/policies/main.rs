@@ -10,4 +10,5 @@ mod opa;
 mod oracle;
 mod selfdiff;
 mod stored;
+mod trace;
 mod verdicts;
