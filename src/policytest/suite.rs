@@ -163,7 +163,7 @@ pub fn run(subjects: &[Subject], plan: &Plan, progress: &(dyn Fn(usize, usize) +
     let done = AtomicUsize::new(0);
     let coverage = Mutex::new(Coverage::default());
     let chunks: Vec<&[(&Prepared, Item<'_>)]> = items.chunks(CHUNK).collect();
-    let rows = parallel(plan.jobs, &chunks, &|workers: &mut Option<Held<'_>>, chunk| {
+    let rows = parallel::<_, Option<Held<'_>>, _>(plan.jobs, &chunks, &|workers, chunk| {
         let held = workers.get_or_insert_with(|| Held::new(plan.coverage, &coverage));
         let run = |(prepared, item): &(&Prepared, Item<'_>)| {
             let row = prepared.run(*item, &plan.options, &mut held.workers);
