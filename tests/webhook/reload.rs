@@ -41,11 +41,7 @@ async fn bad_sets_leave_the_last_good_one_serving() {
     // what is written, and what the operator is told
     let texts: Vec<(&str, String, &str)> = vec![
         ("syntax", rules("violation contains {"), "p.rego"),
-        (
-            "builtin",
-            rules(&format!("{head} {{ x := http.send({{}}) }}")),
-            "http.send is not a permitted builtin",
-        ),
+        ("builtin", rules(&format!("{head} {{ x := http.send({{}}) }}")), "http.send is not a permitted builtin"),
         ("recursion", rules(&format!("{head} {{ x := f(1) }}\n\nf(x) := f(x)")), "calls itself"),
         ("unsafe variable", rules(&format!("{head} {{ x == y }}")), "y"),
         ("no METADATA", "package seawall.policies.enough_replicas\n".to_owned(), "p.rego:1:1: no `# METADATA` block"),

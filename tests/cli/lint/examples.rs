@@ -23,7 +23,9 @@ fn policy(id: &str, custom: &str, rules: &str) -> Files {
     let input = |replicas: u32| {
         format!("apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: db}}\nspec: {{replicas: {replicas}}}\n")
     };
-    let named = |text: &str| text.replace("id: example", &format!("id: {id}")).replace("policies.example", &format!("policies.{id}"));
+    let named = |text: &str| {
+        text.replace("id: example", &format!("id: {id}")).replace("policies.example", &format!("policies.{id}"))
+    };
     [
         ("policy.rego", named(&format!("{block}\n{rules}"))),
         ("policy_test.rego", named(TEST)),
@@ -93,7 +95,9 @@ fn made(code: &Code, folder: &Path) {
     std::fs::create_dir_all(&library).unwrap();
     std::fs::write(library.join("subject.rego"), "package seawall.lib.subject\n").unwrap();
     match code.name {
-        "files/unreadable" => std::fs::write(library.join("bytes.rego"), b"package seawall.lib.bytes\n\xff\xfe").unwrap(),
+        "files/unreadable" => {
+            std::fs::write(library.join("bytes.rego"), b"package seawall.lib.bytes\n\xff\xfe").unwrap()
+        }
         "files/too-large" => std::fs::write(library.join("large.rego"), " ".repeat(10 * 1024 * 1024)).unwrap(),
         other => panic!("{other} has no example that is made"),
     }
@@ -133,7 +137,8 @@ fn the_loader_refuses_what_the_table_says() {
     for code in CODES.iter().filter(|code| !code.name.starts_with("files/") && code.name != "rego/too-deep") {
         let Some(bad) = files(&code.bad) else { continue };
         let loaded = Bundle::from_files(Path::new("dir"), bad).map_err(|e| e.to_string());
-        let loaded = loaded.and_then(|bundle| PolicySet::build(&bundle, &Settings::default()).map_err(|e| e.to_string()));
+        let loaded =
+            loaded.and_then(|bundle| PolicySet::build(&bundle, &Settings::default()).map_err(|e| e.to_string()));
         assert_eq!(loaded.is_err(), code.refused, "{}: {:?}", code.name, loaded.err());
     }
 }

@@ -45,16 +45,48 @@ fn each_is_told_with_place_and_remedy_and_hides_nothing() {
     let violation = "violation contains {\"msg\": \"m\", \"path\": [], \"wanted\": \"w\", \"fix\": \"f\"}";
     let texts: Vec<(&str, String, &[&str])> = vec![
         ("syntax", named("bad", "violation contains {"), &["bad.rego:14:", "[rego/syntax]", "fix: "]),
-        ("recursion", named("bad", &format!("{violation} if f(1)\n\nf(x) if f(x)")), &["bad.rego:15:1", "[rego/recursion]", "use a comprehension"]),
-        ("endless range", named("bad", &format!("{violation} if numbers.range(1, input.n)")), &["bad.rego:13:", "[rego/builtin]", "numbers.range"]),
-        ("unknown builtin", named("bad", &format!("{violation} if startwith(input.a, \"b\")")), &["bad.rego:13:", "[rego/builtin]", "did you mean \"startswith\""]),
-        ("type conflict", named("bad", &format!("{violation} if f == 1\n\nf := 1\n\nf(x) := x")), &["bad.rego:", "error["]),
-        ("result", named("bad", "violation contains \"text\" if input.a"), &["bad.rego:13:20", "[result/wrong-type]", "wanted an object"]),
+        (
+            "recursion",
+            named("bad", &format!("{violation} if f(1)\n\nf(x) if f(x)")),
+            &["bad.rego:15:1", "[rego/recursion]", "use a comprehension"],
+        ),
+        (
+            "endless range",
+            named("bad", &format!("{violation} if numbers.range(1, input.n)")),
+            &["bad.rego:13:", "[rego/builtin]", "numbers.range"],
+        ),
+        (
+            "unknown builtin",
+            named("bad", &format!("{violation} if startwith(input.a, \"b\")")),
+            &["bad.rego:13:", "[rego/builtin]", "did you mean \"startswith\""],
+        ),
+        (
+            "type conflict",
+            named("bad", &format!("{violation} if f == 1\n\nf := 1\n\nf(x) := x")),
+            &["bad.rego:", "error["],
+        ),
+        (
+            "result",
+            named("bad", "violation contains \"text\" if input.a"),
+            &["bad.rego:13:20", "[result/wrong-type]", "wanted an object"],
+        ),
         ("denies everything", named("bad", violation), &["bad.rego:13:1", "[result/unconditional]", "add `if {…}`"]),
-        ("brackets", named("bad", &format!("x := {}{}", "[".repeat(30), "]".repeat(30))), &["bad.rego:13:1", "[rego/too-deep]", "give parts of it names"]),
+        (
+            "brackets",
+            named("bad", &format!("x := {}{}", "[".repeat(30), "]".repeat(30))),
+            &["bad.rego:13:1", "[rego/too-deep]", "give parts of it names"],
+        ),
         ("chain", named("bad", &format!("x := {}", "a.".repeat(10_000))), &["bad.rego:13:1", "[rego/too-deep]"]),
-        ("YAML", named("bad", "x := 1").replace("checklist: probes", "checklist: [probes"), &["bad.rego:", "[metadata/syntax]"]),
-        ("nested YAML", named("bad", "x := 1").replace("checklist: probes", &format!("checklist: {}", "[".repeat(10_000))), &["bad.rego:", "[metadata/syntax]"]),
+        (
+            "YAML",
+            named("bad", "x := 1").replace("checklist: probes", "checklist: [probes"),
+            &["bad.rego:", "[metadata/syntax]"],
+        ),
+        (
+            "nested YAML",
+            named("bad", "x := 1").replace("checklist: probes", &format!("checklist: {}", "[".repeat(10_000))),
+            &["bad.rego:", "[metadata/syntax]"],
+        ),
     ];
     for (what, text, parts) in texts {
         let (code, told) = lint(|folder| fs::write(folder.join("bad.rego"), &text).unwrap());
@@ -89,7 +121,8 @@ fn files_that_cannot_be_read_are_told_and_the_others_are_linted() {
 #[test]
 fn control_characters_do_not_reach_the_terminal() {
     let (_, told) = lint(|folder| {
-        let text = named("bad", "violation contains {\"msg\": \"\u{1b}[31m\"} if input.a").replace("probes", "\u{1b}]0;x");
+        let text =
+            named("bad", "violation contains {\"msg\": \"\u{1b}[31m\"} if input.a").replace("probes", "\u{1b}]0;x");
         fs::write(folder.join("bad.rego"), text).unwrap();
     });
     assert!(!told.contains('\u{1b}'), "{told:?}");

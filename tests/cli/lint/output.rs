@@ -28,7 +28,10 @@ fn programs_read_json_sarif_and_annotations() {
     assert_eq!((code, &json["schemaVersion"]), (1, &1.into()));
     let codes: Vec<&str> = json["findings"].as_array().unwrap().iter().map(|f| f["code"].as_str().unwrap()).collect();
     assert!(codes.contains(&"metadata/unknown-key") && codes.contains(&"rego/builtin"), "{codes:?}");
-    assert_eq!(json["summary"]["errors"].as_u64().unwrap() + json["summary"]["warnings"].as_u64().unwrap(), codes.len() as u64);
+    assert_eq!(
+        json["summary"]["errors"].as_u64().unwrap() + json["summary"]["warnings"].as_u64().unwrap(),
+        codes.len() as u64
+    );
 
     let (_, stdout, _) = run(&["lint", "many", "--format", "sarif"]);
     let sarif: serde_json::Value = serde_json::from_str(&stdout).unwrap();
@@ -41,7 +44,8 @@ fn programs_read_json_sarif_and_annotations() {
         assert!(location["artifactLocation"]["uri"].as_str().unwrap().starts_with("many/"), "{location}");
     }
     let (_, stdout, _) = run(&["lint", "many", "--format", "github"]);
-    let commands = stdout.lines().filter(|l| l.starts_with("::error file=many/") || l.starts_with("::warning file=many/"));
+    let commands =
+        stdout.lines().filter(|l| l.starts_with("::error file=many/") || l.starts_with("::warning file=many/"));
     assert_eq!(commands.count(), codes.len());
 }
 
@@ -51,7 +55,10 @@ fn levels_decide_the_exit_code() {
     assert_eq!(run(&["lint", "warning", "--strict"]).0, 1);
     assert_eq!(run(&["lint", "warning", "--deny", "rego/unused-rule"]).0, 1);
     assert_eq!(run(&["lint", "warning", "--deny", "rego", "--max-level", "warning"]).0, 0);
-    assert_eq!(run(&["lint", "warning", "--strict", "--allow", "rego", "--allow", "cases", "--allow", "metadata"]).0, 0);
+    assert_eq!(
+        run(&["lint", "warning", "--strict", "--allow", "rego", "--allow", "cases", "--allow", "metadata"]).0,
+        0
+    );
     assert_eq!(run(&["lint", "many", "--max-level", "warning"]).0, 0);
 }
 
