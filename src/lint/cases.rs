@@ -3,7 +3,7 @@
 use super::{Context, Found, Module};
 use crate::engine::analysis::Place;
 use crate::engine::tree::head_chain;
-use crate::policytest::case::{Case, CaseError};
+use crate::policytest::case::CaseError;
 use serde_json::Value as Json;
 
 pub(super) fn check(context: &Context<'_>, found: &mut Found) {
@@ -35,15 +35,15 @@ fn beside(context: &Context<'_>, module: &Module, found: &mut Found) {
     }
     let (mut firing, mut quiet, mut unreadable) = (false, false, false);
     for case in cases {
-        if let Err(error) = Case::parse(case) {
+        if let Some(Err(error)) = context.cases.get(case.folder.as_str()) {
             unreadable = true;
-            let (name, line) = match &error {
+            let (name, line) = match error {
                 CaseError::Format { file, line, .. } => (*file, *line),
                 CaseError::Request(_) | CaseError::Input(_) => ("input.yaml", 1),
             };
             let file = format!("{}/{name}", case.folder);
             let problem = match error {
-                CaseError::Format { problem, .. } => problem,
+                CaseError::Format { problem, .. } => problem.clone(),
                 other => other.to_string().trim_start_matches("input.yaml: ").to_owned(),
             };
             let place = Place { file, line, column: 1 };

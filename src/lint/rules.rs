@@ -1,6 +1,6 @@
 //! Rules that nothing reaches, and conditions that are constant.
 
-use super::{Context, Found, Module};
+use super::{Context, Found, Module, suppress};
 use crate::engine::analysis::closure;
 use crate::engine::tree::{self, chain, kind};
 use serde_json::Value as Json;
@@ -21,17 +21,28 @@ pub(super) fn check(context: &Context<'_>, broken: &BTreeSet<String>, found: &mu
 fn unused(context: &Context<'_>, found: &mut Found) {
     let rules = &context.rules;
     let is_policy = |name: &str| name.starts_with("data.seawall.policies.");
+    let answers = |name: &str| is_policy(name) && (name.ends_with(".violation") || name.ends_with(".patch"));
     let entries: Vec<&str> = rules
         .keys()
         .map(String::as_str)
-        .filter(|name| is_policy(name) && (name.ends_with(".violation") || name.ends_with(".patch")))
+        .filter(|name| answers(name))
         .collect();
+    // who silenced the finding says that somebody else asks
+    let asked = rules.iter().filter(|(_, rule)| {
+        let place = rule.place();
+        let text = context.set.text(&place.file).unwrap_or_default();
+        suppress::is_ignored(text, place.line, "rego/unused-rule")
+    });
+    let entries: Vec<&str> = entries.into_iter().chain(asked.map(|(name, _)| name.as_str())).collect();
+    let silenced: BTreeSet<&str> = entries.iter().copied().filter(|name| !answers(name)).collect();
     let answered: BTreeSet<String> = reached(context, &entries);
     let tests: BTreeSet<&str> =
         context.modules.iter().filter(|m| m.is_test()).flat_map(|m| tested(m, context)).collect();
     let by_tests = reached(context, &tests.iter().copied().collect::<Vec<_>>());
     for (name, rule) in rules {
-        if answered.contains(name) || !context.set.is_linted(&rule.at.0) {
+        // a silenced rule is told, so that its comment counts as used, unless something really reaches it
+        let really = answered.contains(name) && !(silenced.contains(name.as_str()) && !by_others(context, &entries, name));
+        if really || !context.set.is_linted(&rule.at.0) {
             continue;
         }
         let short = name.rsplit('.').next().unwrap_or(name);
@@ -51,6 +62,12 @@ fn unused(context: &Context<'_>, found: &mut Found) {
         };
         found.wide("rego/unused-rule", rule.place(), short.chars().count(), message, fix);
     }
+}
+
+/// Whether other roots than the rule itself lead to it.
+fn by_others(context: &Context<'_>, roots: &[&str], name: &str) -> bool {
+    let others: Vec<&str> = roots.iter().copied().filter(|root| *root != name).collect();
+    reached(context, &others).contains(name)
 }
 
 /// Rules and all that they lead to.

@@ -1,6 +1,7 @@
 //! Runs the cases of policies that can be loaded: what patches do to the object, and whether policies contradict each other.
 
 use super::{Context, Found, Module};
+use crate::admission::request::Operation;
 use crate::config::{Defaults, Settings};
 use crate::context::facts::Facts;
 use crate::context::kinds::Kinds;
@@ -45,9 +46,10 @@ pub(super) fn check(
         return notes;
     }
     let mut bundle = context.set.bundle.clone();
+    let needed: BTreeSet<&str> = context.set.needed().collect();
     bundle.modules.retain(|package, sources| {
         let policy = package.starts_with("seawall.policies.");
-        let good = sources.iter().all(|source| !failing.contains(&source.file)) && (!policy || sources.len() == 1);
+        let good = sources.iter().all(|source| !failing.contains(&source.file)) && (!policy || (sources.len() == 1 && needed.contains(package.as_str())));
         good && (policy || package.starts_with("seawall.lib."))
     });
     if !bundle.modules.keys().any(|package| package.starts_with("seawall.policies.")) {
@@ -91,8 +93,8 @@ pub(super) fn check(
         }
         let mut told = BTreeSet::new();
         for files in context.set.cases(&module.package) {
-            if let Ok(case) = Case::parse(files) {
-                run(context, module, &set, policy.id(), &case, &files.folder, &mut worker, &mut told, found);
+            if let Some(Ok(case)) = context.cases.get(files.folder.as_str()) {
+                run(context, module, &set, policy.id(), case, &files.folder, &mut worker, &mut told, found);
             }
         }
     }
@@ -234,7 +236,10 @@ fn contradictions(context: &Context<'_>, set: &PolicySet, settings: &Settings, w
     let mut told = BTreeSet::new();
     for policy in set.policies() {
         for files in context.set.cases(&policy.unit.package) {
-            let Ok(case) = Case::parse(files) else { continue };
+            let Some(Ok(case)) = context.cases.get(files.folder.as_str()) else { continue };
+            if !concerned(&patching, case) {
+                continue;
+            }
             let Some(snapshot) = case.snapshot(set, policy.id()) else { continue };
             let synced =
                 patching.needed_context().keys().filter(|kind| !case.unsynced().contains(*kind)).cloned().collect();
@@ -246,7 +251,9 @@ fn contradictions(context: &Context<'_>, set: &PolicySet, settings: &Settings, w
                 &synced,
             );
             let facts = Arc::new(facts);
-            for tier in Tier::ALL {
+            // only tiers in which two policies want to patch could be contradictory
+            let wanting = |tier: &&Tier| patching.policies().iter().filter(|p| p.metadata.patch.contains(*tier)).count();
+            for tier in Tier::ALL.iter().filter(|tier| wanting(tier) > 1) {
                 let defaults = Defaults { tier: *tier, mode: Mode::Enforce, patch: Some(PatchSetting::Enabled) };
                 let settings = Arc::new(Settings { defaults, ..settings.clone() });
                 let together =
@@ -274,4 +281,18 @@ fn contradictions(context: &Context<'_>, set: &PolicySet, settings: &Settings, w
             }
         }
     }
+}
+
+/// Whether two policies could patch the object of a case: only what is made is patched, and claims and Pods stand in workloads.
+fn concerned(patching: &PolicySet, case: &Case) -> bool {
+    let request = case.request();
+    let resource = request.resource.resource.as_str();
+    let inner = ["persistentvolumeclaims", "pods"];
+    let matches = |name: &String| name == resource || inner.contains(&name.as_str());
+    let count = patching
+        .policies()
+        .iter()
+        .filter(|policy| policy.metadata.rules.iter().any(|rule| rule.resources.iter().any(matches)))
+        .count();
+    request.operation == Operation::Create && count > 1
 }

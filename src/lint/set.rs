@@ -3,6 +3,7 @@
 
 use super::Found;
 use crate::engine::analysis::Place;
+use crate::engine::compile::Source;
 use crate::policy::bundle::{self, Bundle, BundleError, CaseFiles};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -118,6 +119,28 @@ impl Set {
     pub(super) fn is_linted(&self, file: &str) -> bool {
         // the folder itself too, which is named where it cannot be read
         self.linted.iter().any(|prefix| file.starts_with(prefix) || prefix.strip_suffix('/') == Some(file))
+    }
+
+    /// The packages of policies that are linted, and of those whose patches could contradict theirs.
+    pub(super) fn needed(&self) -> impl Iterator<Item = &str> {
+        let patches = |text: &str| text.contains("\npatch contains ");
+        let policies = || self.bundle.modules.iter().filter(|(package, _)| package.starts_with("seawall.policies."));
+        let linted = move |sources: &[Source]| sources.iter().any(|source| self.is_linted(&source.file));
+        let any_patches = policies()
+            .any(|(_, sources)| linted(sources) && sources.iter().any(|source| patches(&source.text)));
+        policies()
+            .filter(move |(_, sources)| {
+                linted(sources) || (any_patches && sources.iter().any(|source| patches(&source.text)))
+            })
+            .map(|(package, _)| package.as_str())
+    }
+
+    /// Whether a module has to be read: what is linted, and the library. Where a library is linted, every policy that may ask for it.
+    pub(super) fn is_needed(&self, file: &str, text: &str) -> bool {
+        let library = |text: &str| bundle::package(text).is_some_and(|package| package.starts_with("seawall.lib."));
+        self.is_linted(file)
+            || (library(text) && !file.ends_with("_test.rego"))
+            || self.rego.iter().any(|(file, text)| self.is_linted(file) && library(text))
     }
 
     /// The cases of a package (`data.…`).

@@ -212,6 +212,7 @@ need(tier, profile) := {
 }
 
 # permits: the catalogue has the class for this tier and profile.
+# seawall-lint: ignore rego/unused-rule for policies that extend the embedded ones
 permits(name, tier, profile) if admits(entry(name), need(tier, profile))
 
 # admits: the catalogue has the class for such a claim.
@@ -308,6 +309,7 @@ is_plain(class) if classes.encryption_facts(class).mode == "none"
 # Order ---
 
 # permitted lists the classes for a tier and profile that would pass, best first.
+# seawall-lint: ignore rego/unused-rule for policies that extend the embedded ones
 permitted(tier, profile) := offered(supported, need(tier, profile))
 
 # permitted_for lists the classes of the catalogue that would pass for a claim, best first.

@@ -22,6 +22,7 @@ data_kind(value) := label(value, "seawall.dev/data")
 is_disposable(value) if data_kind(value) in {"cache", "scratch"}
 
 # is_readonly: the data is never written, by declaration.
+# seawall-lint: ignore rego/unused-rule for policies that extend the embedded ones
 is_readonly(value) if data_kind(value) == "readonly"
 
 # is_protected: somebody asked that the object is not deleted by accident.

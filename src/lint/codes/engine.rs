@@ -147,9 +147,16 @@ few(request) if request.object.spec.replicas == 7
         "The server would refuse the folder and keep the last good set.",
         "Look at the place in the message; `opa check --strict` tells more.",
         Rules(
-            r"violation contains problem(path) if input.request.object.spec.replicas == 7
-",
+            r#"violation contains problem(["spec"]) if input.request.object.spec.replicas == seven
+"#,
         ),
+        Rules(
+            r#"violation contains problem(["spec"]) if input.request.object.spec.replicas == seven
+
+seven := 7
+"#,
+        ),
+    ),
         Rules(
             r#"violation contains problem(path) if {
 	input.request.object.spec.replicas == 7
