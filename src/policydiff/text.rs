@@ -265,7 +265,8 @@ fn radius(tally: &Tally, style: Style, out: &mut dyn Write) -> io::Result<()> {
     if others > 0 && !changed.is_empty() {
         writeln!(out, "  and {} in which nothing changes", plural(others, "namespace", "namespaces"))?;
     }
-    writeln!(out, "  {}", summary(tally))
+    // two lines, or it is too long for a terminal
+    writeln!(out, "  {}", summary(tally).replace("; ", "\n  "))
 }
 
 /// Writes what one set makes of recorded reviews.

@@ -40,7 +40,53 @@ fn rows(report: &Value) -> Vec<String> {
 #[test]
 fn what_changes_for_whom() {
     let run = diff(&SHOP);
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r"
+    old: old (5 policies)
+    new: new (5 policies)
+
+    The sets
+      + replica-count  high; Deny, Deny, Deny, Off in tier-0 to tier-3
+      - short-name  high; Deny, Deny, Deny, Deny in tier-0 to tier-3
+      ~ class-retain
+          actions.tier-0  Warn -> Deny
+          actions.tier-1  Warn -> Deny
+          actions.tier-2  Warn -> Deny
+      ~ grace-period
+          parameters.seconds  60 -> 120
+      ~ owner-label
+          rules differ
+
+    Changes for objects
+      class-retain
+        newly denied       (cluster)            1 object
+          StorageClass fast (shop.yaml:1)
+            reclaimPolicy: the class deletes volumes with their data (was Warn)
+      grace-period
+        newly warned       shop                 1 object
+          StatefulSet shop/db (shop.yaml:7)
+            spec.template.spec.terminationGracePeriodSeconds: stopping gets too little time
+        patch changed      shop                 1 object
+          StatefulSet shop/cache (shop.yaml:20)
+            /spec/template/spec/terminationGracePeriodSeconds: 60 -> 120
+      owner-label
+        message only       shop                 1 object (-v shows them)
+      replica-count
+        newly denied       shop                 1 object
+          StatefulSet shop/cache (shop.yaml:20)
+            spec.replicas: one Pod is no high availability
+      short-name
+        no longer denied   bank                 1 object
+          StatefulSet bank/ledger (shop.yaml:32)
+            metadata.name: the name is long
+
+    Blast radius
+      namespace  judged  changed  newly denied  no longer denied  newly warned  no longer warned  defaults
+      (cluster)       1        1             1                 0             0                 0         0
+      bank            1        1             0                 1             0                 0         0
+      shop            2        2             1                 0             1                 0         1
+      another decision for 4 of 4 objects: 2 newly denied, 1 no longer denied, 1 newly warned
+      other safe defaults for 1
+    ");
     assert_eq!((run.code, run.stderr.as_str()), (1, ""));
 }
 
@@ -48,13 +94,59 @@ fn what_changes_for_whom() {
 fn words_that_change_are_shown_when_asked_for() {
     let run = diff(&[&SHOP[..], &["-v", "--examples", "1"]].concat());
     let shown = run.stdout.split_once("  owner-label\n").unwrap().1.split_once("  replica-count\n").unwrap().0;
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @r"
+        message only       shop                 1 object
+          StatefulSet shop/cache (shop.yaml:20)
+            - metadata.labels: nobody owns it. wanted a label owner; fix: owner: <team>
+            + metadata.labels: nobody is named as its owner. wanted a label owner; fix: owner: <team>
+    ");
 }
 
 #[test]
 fn a_comment_for_a_pull_request() {
     let run = diff(&[&SHOP[..], &["--format", "markdown"]].concat());
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r"
+    ### Seawall policy diff: another decision for 4 of 4 objects: 2 newly denied, 1 no longer denied, 1 newly warned; other safe defaults for 1
+
+    ` old (5 policies) ` &rarr; ` new (5 policies) `
+
+    | namespace | judged | changed | newly denied | no longer denied | newly warned | no longer warned | defaults |
+    | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+    | ` (cluster) ` | 1 | 1 | 1 | 0 | 0 | 0 | 0 |
+    | ` bank ` | 1 | 1 | 0 | 1 | 0 | 0 | 0 |
+    | ` shop ` | 2 | 2 | 1 | 0 | 1 | 0 | 1 |
+
+    #### The sets
+
+    - added ` replica-count `: high; Deny, Deny, Deny, Off in tier\-0 to tier\-3
+    - removed ` short-name `: high; Deny, Deny, Deny, Deny in tier\-0 to tier\-3
+    - changed ` class-retain `: ` actions.tier-0 ` ` Warn ` &rarr; ` Deny `; ` actions.tier-1 ` ` Warn ` &rarr; ` Deny `; ` actions.tier-2 ` ` Warn ` &rarr; ` Deny `
+    - changed ` grace-period `: ` parameters.seconds ` ` 60 ` &rarr; ` 120 `
+    - changed ` owner-label `: rules differ
+
+    #### Changes for objects
+
+    ` class-retain `
+    - **newly denied** in ` (cluster) `: 1 object
+      - ` StorageClass fast (shop.yaml:1) `: reclaimPolicy&#58; the class deletes volumes with their data \(was Warn\)
+
+    ` grace-period `
+    - **newly warned** in ` shop `: 1 object
+      - ` StatefulSet shop/db (shop.yaml:7) `: spec.template.spec.terminationGracePeriodSeconds&#58; stopping gets too little time
+    - **patch changed** in ` shop `: 1 object
+      - ` StatefulSet shop/cache (shop.yaml:20) `: /spec/template/spec/terminationGracePeriodSeconds&#58; 60 \-&gt; 120
+
+    ` owner-label `
+    - **message only** in ` shop `: 1 object
+
+    ` replica-count `
+    - **newly denied** in ` shop `: 1 object
+      - ` StatefulSet shop/cache (shop.yaml:20) `: spec.replicas&#58; one Pod is no high availability
+
+    ` short-name `
+    - **no longer denied** in ` bank `: 1 object
+      - ` StatefulSet bank/ledger (shop.yaml:32) `: metadata.name&#58; the name is long
+    ");
     assert_eq!(run.code, 1);
 }
 
@@ -111,7 +203,17 @@ fn exit_codes_say_what_was_asked() {
 #[test]
 fn a_set_and_itself_are_the_same() {
     let run = diff(&["new", "new", "shop.yaml", "--snapshot", "services.yaml"]);
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r"
+    old: new (5 policies)
+    new: new (5 policies)
+
+    The sets are the same.
+
+    Nothing changes for the objects that were judged.
+
+    Blast radius
+      another decision for 0 of 4 objects
+    ");
     assert_eq!(run.code, 0);
     // the other way round, what came is gone
     let (_, report) = report(&["new", "old", "shop.yaml", "--snapshot", "services.yaml"]);

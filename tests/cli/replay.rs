@@ -51,7 +51,23 @@ fn write(folder: &Path, name: &str, text: &str) -> String {
 #[test]
 fn answers_are_compared_with_those_that_were_recorded() {
     let run = run(&[&["replay", "-", "--mode", "enforce"], &OLD[..]].concat(), &recorded());
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r"
+    policies: old (5 policies)
+
+      policy             deny  warn  audit  patched  unknown  failed
+      governing-service     0     0      0        0        4       0
+      grace-period          0     2      0        0        0       0
+      short-name            1     0      0        0        0       0
+
+      unknown: too little is known of the cluster; give it with --snapshot or --live
+
+    Not as recorded
+      CREATE StatefulSet shop/db (stdin#3)
+        warnings
+          + [grace-period] spec.template.spec.terminationGracePeriodSeconds: stopping gets too little time. found 20; wanted at least 60; fix: terminationGracePeriodSeconds: 60
+
+    4 reviews: 1 denied, 2 warned, 1 allowed; 0 patched; 1 of 3 recorded answers differ
+    ");
     assert_eq!((run.code, run.stderr.as_str()), (1, ""));
 }
 
@@ -59,7 +75,52 @@ fn answers_are_compared_with_those_that_were_recorded() {
 fn two_sets_are_compared_over_recorded_reviews() {
     let new = ["--policies", "new", "--policies-only", "--against", "old"];
     let run_new = run(&[&["replay", "-"], &new[..]].concat(), &recorded());
-    insta::assert_snapshot!(run_new.stdout, @"");
+    insta::assert_snapshot!(run_new.stdout, @r"
+    old: old (5 policies)
+    new: new (5 policies)
+
+    The sets
+      + replica-count  high; Deny, Deny, Deny, Off in tier-0 to tier-3
+      - short-name  high; Deny, Deny, Deny, Deny in tier-0 to tier-3
+      ~ class-retain
+          actions.tier-0  Warn -> Deny
+          actions.tier-1  Warn -> Deny
+          actions.tier-2  Warn -> Deny
+      ~ grace-period
+          parameters.seconds  60 -> 120
+      ~ owner-label
+          rules differ
+
+    Changes for objects
+      grace-period
+        newly warned       shop                 2 objects
+          CREATE StatefulSet shop/web (stdin)
+            spec.template.spec.terminationGracePeriodSeconds: stopping gets too little time
+          CREATE StatefulSet shop/unanswered (stdin#4)
+            spec.template.spec.terminationGracePeriodSeconds: stopping gets too little time
+        message only       shop                 2 objects (-v shows them)
+      replica-count
+        newly denied       shop                 4 objects
+          CREATE StatefulSet shop/web (stdin)
+            spec.replicas: one Pod is no high availability
+          CREATE StatefulSet shop/cache (stdin#2)
+            spec.replicas: one Pod is no high availability
+          CREATE StatefulSet shop/db (stdin#3)
+            spec.replicas: one Pod is no high availability
+          CREATE StatefulSet shop/unanswered (stdin#4)
+            spec.replicas: one Pod is no high availability
+      short-name
+        no longer denied   shop                 1 object
+          CREATE StatefulSet shop/unanswered (stdin#4)
+            metadata.name: the name is long
+
+    not compared: [governing-service] is unknown in both sets, 4 objects: too little is known of services; give them with --snapshot or --live
+
+    Blast radius
+      namespace  judged  changed  newly denied  no longer denied  newly warned  no longer warned  defaults
+      shop            4        4             3                 0             0                 0         0
+      another decision for 3 of 4 objects: 3 newly denied
+    ");
     assert_eq!(run_new.code, 1);
     // the same command by its other name
     let diff = ["policy", "diff", "old", "new", "--policies-only", "--reviews", "-"];
@@ -103,7 +164,7 @@ fn the_patch_of_a_mutating_answer_is_compared() {
     let args = [&["replay", "-", "--mode", "enforce"], &OLD[..]].concat();
     let run = run(&args, &review("patch", grace(30), Some(answer(45))).to_string());
     assert!(run.stdout.contains("- replace /spec/template/spec/terminationGracePeriodSeconds 45"), "{}", run.stdout);
-    assert!(run.stdout.contains("+ replace /spec/template/spec/terminationGracePeriodSeconds 60"), "{}", run.stdout);
+    assert!(run.stdout.contains("+ add /spec/template/spec/terminationGracePeriodSeconds 60"), "{}", run.stdout);
     assert!(!run.stdout.contains("    allowed"), "{}", run.stdout);
     assert_eq!(run.code, 1);
 }
