@@ -5,6 +5,7 @@ mod check;
 mod checklist;
 mod cluster;
 mod decisions;
+mod docs;
 mod exemptions;
 mod format;
 mod policies;
@@ -14,7 +15,7 @@ mod serve;
 mod snapshot;
 mod webhook_config;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -48,6 +49,8 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Write down what policies ask of a cluster, for check --snapshot
     Snapshot(Box<snapshot::SnapshotArgs>),
+    /// Write what the code knows of itself: reference pages, JSON Schemas, completions, man pages
+    Docs(docs::DocsCommand),
 }
 
 /// Runs the command line. Exit codes: 0 clean, 1 violations, 2 could not run; a broken pipe is 0.
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Rollout(command) => rollout::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Snapshot(args) => snapshot::run(*args),
+        Command::Docs(command) => docs::run(command, &Cli::command()),
     };
     match result {
         Ok(code) => code,

@@ -14,7 +14,7 @@ use ::seawall::webhookconfig::{self, Configurations, Options, WebhookTarget};
 
 use super::case::Case;
 use super::stage;
-use crate::coverage::{Act, policies};
+use crate::coverage::policies;
 use crate::harness::controlplane::{ControlPlane, next_number};
 use crate::harness::objects::{self, Manifest as _};
 use crate::harness::process::eventually;
