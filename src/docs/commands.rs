@@ -1,6 +1,6 @@
 //! The page of the command line: every command with its arguments, from the flags themselves.
 
-use super::cell;
+use super::{cell, escaped};
 use clap::{Arg, Command};
 use std::fmt::Write as _;
 
@@ -33,6 +33,7 @@ fn section(command: &Command, rows: &mut String, sections: &mut String) {
     if !(is_group && visible(command).next().is_some()) {
         let _ = writeln!(rows, "| [`{name}`](#{}) | {} |", name.replace(' ', "-"), cell(&about));
         let long = command.get_long_about().map_or(about, ToString::to_string);
+        let long = long.lines().map(escaped).collect::<Vec<_>>().join("\n");
         let usage = command.clone().render_usage().to_string();
         let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
         let _ = write!(sections, "\n## {name}\n\n{long}\n\n```\n{usage}\n```\n");
@@ -118,6 +119,35 @@ mod tests {
                 .subcommand(Command::new("two").about("The second")),
             Command::new("internal").hide(true),
         ]);
-        insta::assert_snapshot!(page(&command), @"");
+        insta::assert_snapshot!(page(&command), @r"
+        Exit codes of all commands: 0 clean, 1 violations or failures, 2 could not run. Flags override the environment, which overrides the configuration file.
+
+        | command | does |
+        | --- | --- |
+        | [`tool one`](#tool-one) | Does \<one> thing |
+        | [`tool group two`](#tool-group-two) | The second |
+
+        ## tool one
+
+        Does \<one> thing
+
+        ```
+        tool one [OPTIONS] --kind <KIND> [PATH]...
+        ```
+
+        | argument | meaning |
+        | --- | --- |
+        | `[PATH]...` | What to look at |
+        | `-o, --output <FILE>` | Where to; default `-`; environment `TOOL_OUTPUT` |
+        | `--kind <KIND>` | Which; one of `a`, `b`; required |
+
+        ## tool group two
+
+        The second
+
+        ```
+        tool group two
+        ```
+        ");
     }
 }

@@ -73,7 +73,7 @@ impl Tables<'_> {
     /// The document itself: a mapping, or one of several forms.
     fn top(&mut self, schema: &Value) {
         self.describe(schema);
-        if schema.get("properties").is_some() {
+        if schema.get("properties").is_some() && schema.get("if").is_none() {
             return self.table(schema);
         }
         let mut forms = Vec::new();

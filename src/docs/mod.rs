@@ -83,10 +83,14 @@ pub fn pages(command: &Command, policies: &[Documented]) -> Vec<Page> {
 
 /// Text for a cell of a table: on one line, with nothing in it that Markdown would take for its own.
 fn cell(text: &str) -> String {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    escaped(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// A line of text with nothing in it that Markdown would take for its own, outside of code.
+fn escaped(text: &str) -> String {
     let mut out = String::new();
     let mut code = false;
-    for letter in words.chars() {
+    for letter in text.chars() {
         code ^= letter == '`';
         match letter {
             // also within code: the table is cut first

@@ -55,6 +55,8 @@ impl JsonSchema for Input {
             "description": "The request of a case, `input.yaml`: a manifest (CREATE of that object), or an operation and its \
                             objects, or a complete AdmissionReview.",
             "type": "object",
+            // offered where nothing stands yet; the forms say what it may be
+            "properties": {"operation": {"description": "CREATE, UPDATE or DELETE of what stands under object and oldObject."}},
             "if": is_review,
             "then": review,
             "else": {"if": is_short, "then": short, "else": manifest},

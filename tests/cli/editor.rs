@@ -129,10 +129,12 @@ impl Editor {
     fn open(&mut self, schema: &str, text: &str) -> String {
         let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schemas/{schema}.json"));
         // beside the document, so that the line can name it by a relative path as people do
-        fs::copy(&schema, self.folder.path().join("schema.json")).unwrap();
+        let name = schema.file_name().unwrap();
+        fs::copy(&schema, self.folder.path().join(name)).unwrap();
+        let name = name.to_string_lossy();
         self.number += 1;
         let uri = format!("file://{}/{}.yaml", self.folder.path().display(), self.number);
-        let text = format!("# yaml-language-server: $schema=schema.json\n{text}");
+        let text = format!("# yaml-language-server: $schema={name}\n{text}");
         let document = json!({"uri": uri, "languageId": "yaml", "version": 1, "text": text});
         self.send(&json!({"method": "textDocument/didOpen", "params": {"textDocument": document}}));
         uri
