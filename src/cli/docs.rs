@@ -1,8 +1,8 @@
 //! `seawall docs …`: what the code knows of itself, written down.
 
-use super::policies::PolicyFolder;
 use crate::docs::schema::Document;
-use crate::docs::{Page, pages, shell};
+use crate::docs::{Documented, Page, documented, pages, shell};
+use crate::server::policies::PolicySource;
 use anyhow::{Context as _, bail};
 use clap::builder::PossibleValue;
 use clap::{Args, Command as Clap, Subcommand, ValueEnum};
@@ -47,6 +47,26 @@ struct SchemaArgs {
     document: Document,
     #[command(flatten)]
     policies: PolicyFolder,
+}
+
+/// The policies whose names and parameters are told.
+#[derive(Debug, Args)]
+struct PolicyFolder {
+    /// Folder of policies that extend the embedded ones
+    #[arg(long, value_name = "FOLDER", env = "SEAWALL_POLICIES")]
+    policies: Option<PathBuf>,
+    /// The folder of --policies replaces the embedded ones
+    #[arg(long, requires = "policies")]
+    policies_only: bool,
+}
+
+impl PolicyFolder {
+    /// Reads the METADATA and compiles nothing.
+    fn documented(&self) -> anyhow::Result<Vec<Documented>> {
+        let source = PolicySource { folder: self.policies.clone(), only: self.policies_only };
+        let bundle = source.read().context("the policies cannot be read")?;
+        documented(&bundle).context("the policies cannot be read")
+    }
 }
 
 #[derive(Debug, Args)]

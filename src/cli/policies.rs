@@ -1,7 +1,6 @@
 //! Flags of commands that load policies.
 
 use crate::config::Settings;
-use crate::docs::{Documented, documented};
 use crate::policy::store::PolicySet;
 use crate::server::policies::PolicySource;
 use anyhow::Context as _;
@@ -30,25 +29,5 @@ impl PolicyArgs {
         let bundle = source.read().context("the policies cannot be read")?;
         let set = source.build(&bundle, &settings).context("the policies cannot be used")?;
         Ok((settings, set))
-    }
-}
-
-/// Which policies, for commands that only read what these say of themselves.
-#[derive(Debug, Clone, Default, Args)]
-pub(super) struct PolicyFolder {
-    /// Folder of policies that extend the embedded ones
-    #[arg(long, value_name = "FOLDER", env = "SEAWALL_POLICIES")]
-    policies: Option<PathBuf>,
-    /// The folder of --policies replaces the embedded ones
-    #[arg(long, requires = "policies")]
-    policies_only: bool,
-}
-
-impl PolicyFolder {
-    /// Reads the METADATA and compiles nothing.
-    pub(super) fn documented(&self) -> anyhow::Result<Vec<Documented>> {
-        let source = PolicySource { folder: self.policies.clone(), only: self.policies_only };
-        let bundle = source.read().context("the policies cannot be read")?;
-        documented(&bundle).context("the policies cannot be read")
     }
 }
