@@ -226,7 +226,7 @@ fn an_editor_completes_and_underlines() {
     );
     assert_offered(
         &editor.offered("metadata", "custom:\n  actions:\n    tier-0: |\n"),
-        &["Deny", "Warn", "Audit", "Off"],
+        &["Deny", "Warn", "Audit", "\"Off\""],
     );
     let told = editor.underlined("metadata", "title: T\ndescription: D\ncustom:\n  id: My_Policy\n  severity: bad\n");
     assert!(told.iter().any(|t| t.starts_with("4: ")) && told.iter().any(|t| t.starts_with("5: ")), "{told:?}");
