@@ -10,6 +10,7 @@ use ::seawall::config::Settings;
 use ::seawall::context::kinds::Kinds;
 use ::seawall::policy::metadata::Metadata;
 use ::seawall::policy::mode::{Action, PatchSetting, Tier};
+use ::seawall::policytest::cluster::Act;
 use ::seawall::webhookconfig::{self, Configurations, Options, WebhookTarget};
 
 use super::case::Case;
