@@ -6,16 +6,23 @@
 use crate::policy::exemption::Row;
 use crate::policy::matcher::same_resource;
 use crate::policy::metadata::{MatchRule, Metadata};
-use crate::policy::mode::{Action, Actions, Mode, PatchSetting, Tier};
+use crate::policy::mode::{Action, Actions, Mode, PatchSetting, Tier, by_tier};
 use crate::words::closest;
 use crate::yaml;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Namespaces of Kubernetes itself, never judged: a webhook that stands in their way can keep a cluster from starting.
 pub const SYSTEM_NAMESPACES: &[&str] = &["kube-node-lease", "kube-public", "kube-system"];
+
+/// Smaller bodies would refuse ordinary objects.
+const LEAST_BODY_BYTES: u64 = 64 * 1024;
+
+/// In less no policy can be evaluated.
+const LEAST_REVIEW_MILLISECONDS: u64 = 50;
 
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +82,8 @@ pub enum ConfigError {
     },
 }
 
-/// The validated settings.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// The configuration of Seawall, `seawall.yaml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Settings {
     /// What holds where no label says otherwise.
@@ -98,7 +105,7 @@ pub struct Settings {
 }
 
 /// What holds where no label says otherwise. Out of the box nothing is rejected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Defaults {
     /// Tier of unlabelled namespaces and cluster-scoped objects.
@@ -116,10 +123,11 @@ impl Default for Defaults {
 }
 
 /// Overrides of one policy.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PolicyOverride {
     /// Actions by tier; a tier left out keeps the policy's own.
+    #[schemars(schema_with = "by_tier::<Action>")]
     pub actions: BTreeMap<Tier, Action>,
     /// Parameters, over those of the policy and its tiers.
     pub parameters: Map<String, Value>,
@@ -131,12 +139,14 @@ pub struct PolicyOverride {
 }
 
 /// Bounds of one request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {
     /// Largest AdmissionReview in bytes. The API server's own limits allow about 27 MiB.
+    #[schemars(range(min = LEAST_BODY_BYTES))]
     pub max_body_bytes: usize,
     /// Longest review in milliseconds, all passes and the queue included.
+    #[schemars(range(min = LEAST_REVIEW_MILLISECONDS))]
     pub review_milliseconds: u64,
     /// Worker threads that evaluate; 0: one for each core.
     pub workers: usize,
@@ -190,8 +200,8 @@ impl Settings {
         })?;
         let limits = settings.limits;
         let least = [
-            ("maxBodyBytes", limits.max_body_bytes as u64, 64 * 1024),
-            ("reviewMilliseconds", limits.review_milliseconds, 50),
+            ("maxBodyBytes", limits.max_body_bytes as u64, LEAST_BODY_BYTES),
+            ("reviewMilliseconds", limits.review_milliseconds, LEAST_REVIEW_MILLISECONDS),
         ];
         match least.into_iter().find(|(_, found, least)| found < least) {
             Some((key, found, least)) => Err(ConfigError::Limit { path: path.to_owned(), key, found, least }),

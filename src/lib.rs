@@ -18,6 +18,7 @@
 //! | `report` | one result, several formats | everything but front ends |
 //! | [`decisions`] | what would have been denied or patched, counted and kept | `decision`, `review`, `kubeapi` |
 //! | [`rollout`] | which namespaces can be enforced, worked out from violations and what is recorded | `decision`, `decisions`, `policy` |
+//! | [`docs`] | pages, JSON Schemas, man pages and completions, made from the code | everything but `cli` |
 //! | [`certs`], [`webhookconfig`] | certificates and webhook configurations | `policy`, `config` |
 //! | [`kubeapi`] | the client of the API server | nothing here |
 //! | [`yaml`], [`words`] | errors of YAML in words, words that are near | nothing here |
@@ -37,6 +38,7 @@ pub mod config;
 pub mod context;
 pub mod decision;
 pub mod decisions;
+pub mod docs;
 pub mod engine;
 pub mod explain;
 pub mod kubeapi;

@@ -51,6 +51,7 @@ fn the_core_knows_no_front_end() {
         "policydiff",
         "policytest",
         "policysource",
+        "docs",
         "report",
         "cli",
         "audit",

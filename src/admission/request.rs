@@ -42,7 +42,9 @@ impl RequestError {
 }
 
 /// What the user asks the API server to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Operation {
     /// A new object.
@@ -67,7 +69,7 @@ impl fmt::Display for Operation {
 }
 
 /// Group, version and resource (plural, lower case).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize, schemars::JsonSchema)]
 pub struct Gvr {
     /// API group; empty for the core group.
     #[serde(default)]
@@ -79,7 +81,7 @@ pub struct Gvr {
 }
 
 /// Group, version and kind.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize, schemars::JsonSchema)]
 pub struct Gvk {
     /// API group; empty for the core group.
     #[serde(default)]

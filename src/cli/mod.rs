@@ -7,6 +7,7 @@ mod checklist;
 mod cluster;
 mod comparing;
 mod decisions;
+mod docs;
 mod exemptions;
 mod explain;
 mod format;
@@ -20,7 +21,7 @@ mod snapshot;
 mod test;
 mod webhook_config;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -64,6 +65,8 @@ enum Command {
     Test(Box<test::TestArgs>),
     /// Write down what policies ask of a cluster, for check --snapshot
     Snapshot(Box<snapshot::SnapshotArgs>),
+    /// Write what the code knows of itself: reference pages, JSON Schemas, completions, man pages
+    Docs(docs::DocsCommand),
 }
 
 /// Runs the command line. Exit codes: 0 clean, 1 violations, 2 could not run; a broken pipe is 0.
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Snapshot(args) => snapshot::run(*args),
+        Command::Docs(command) => docs::run(command, &Cli::command()),
     };
     match result {
         Ok(code) => code,

@@ -22,11 +22,7 @@ fn unused(context: &Context<'_>, found: &mut Found) {
     let rules = &context.rules;
     let is_policy = |name: &str| name.starts_with("data.seawall.policies.");
     let answers = |name: &str| is_policy(name) && (name.ends_with(".violation") || name.ends_with(".patch"));
-    let entries: Vec<&str> = rules
-        .keys()
-        .map(String::as_str)
-        .filter(|name| answers(name))
-        .collect();
+    let entries: Vec<&str> = rules.keys().map(String::as_str).filter(|name| answers(name)).collect();
     // who silenced the finding says that somebody else asks
     let asked = rules.iter().filter(|(_, rule)| {
         let place = rule.place();
@@ -41,7 +37,8 @@ fn unused(context: &Context<'_>, found: &mut Found) {
     let by_tests = reached(context, &tests.iter().copied().collect::<Vec<_>>());
     for (name, rule) in rules {
         // a silenced rule is told, so that its comment counts as used, unless something really reaches it
-        let really = answered.contains(name) && !(silenced.contains(name.as_str()) && !by_others(context, &entries, name));
+        let really =
+            answered.contains(name) && !(silenced.contains(name.as_str()) && !by_others(context, &entries, name));
         if really || !context.set.is_linted(&rule.at.0) {
             continue;
         }

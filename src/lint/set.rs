@@ -126,8 +126,8 @@ impl Set {
         let patches = |text: &str| text.contains("\npatch contains ");
         let policies = || self.bundle.modules.iter().filter(|(package, _)| package.starts_with("seawall.policies."));
         let linted = move |sources: &[Source]| sources.iter().any(|source| self.is_linted(&source.file));
-        let any_patches = policies()
-            .any(|(_, sources)| linted(sources) && sources.iter().any(|source| patches(&source.text)));
+        let any_patches =
+            policies().any(|(_, sources)| linted(sources) && sources.iter().any(|source| patches(&source.text)));
         policies()
             .filter(move |(_, sources)| {
                 linted(sources) || (any_patches && sources.iter().any(|source| patches(&source.text)))

@@ -7,6 +7,7 @@
 use crate::admission::request::annotation;
 use crate::policy::mode::Tier;
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -60,11 +61,17 @@ impl fmt::Display for Exemption {
     }
 }
 
-/// A row of the configuration's `exemptions`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// A row of the configuration's `exemptions`. The schema says what [`Row::validate`] checks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("anyOf" = [
+    {"required": ["namespace"], "properties": {"namespace": {"type": "string"}}},
+    {"required": ["name"], "properties": {"name": {"type": "string"}}},
+]))]
+#[schemars(rename = "ExemptionRow", description = "An exemption in the configuration.")]
 pub struct Row {
     /// Policy ids.
+    #[schemars(length(min = 1))]
     pub policies: Vec<String>,
     /// Namespace of the objects; left out: cluster-scoped objects.
     #[serde(default)]
@@ -76,8 +83,10 @@ pub struct Row {
     #[serde(default)]
     pub name: Option<String>,
     /// Why.
+    #[schemars(regex(pattern = r"\S"))]
     pub reason: String,
     /// Last day, `YYYY-MM-DD`, UTC.
+    #[schemars(regex(pattern = r"^\d{4}-\d{2}-\d{2}$"))]
     pub until: String,
     /// Who approved it.
     #[serde(default)]

@@ -4,11 +4,13 @@
 //! block is found by [`super::inspect`]: unknown keys are errors with their place.
 
 use super::inspect::{Problem, inspect};
-use super::mode::{Actions, Severity, Tier};
+use super::mode::{Actions, Severity, Tier, by_tier};
 use crate::admission::request::Operation;
 use crate::yaml;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a METADATA block was refused: all that is wrong with it, each with file, line and column.
@@ -17,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct MetadataError(pub Vec<Problem>);
 
 /// How a policy reaches claims and Pods that stand inside workloads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Via {
     /// Only inside `volumeClaimTemplates` and Pod templates.
@@ -29,7 +31,7 @@ pub enum Via {
 }
 
 /// One row of `match`: requests to these resources with these operations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MatchRule {
     /// API groups; `""` is the core group.
@@ -40,7 +42,7 @@ pub struct MatchRule {
     pub resources: Vec<String>,
     /// Operations.
     pub operations: Vec<Operation>,
-    /// See [`Via`]; default: `both` for claims, `template` for Pods, else `direct`.
+    /// How claims and Pods inside workloads are reached; left out: `both` for claims, `template` for Pods, else `direct`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Via>,
     /// False: for manifests and stored objects only. The row is in no webhook, and the server does not judge by it.
@@ -59,10 +61,11 @@ const fn is_true(value: &bool) -> bool {
 }
 
 /// A kind of `data.cluster` that a policy reads.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContextNeed {
     /// Plural resource, custom kinds as `resource.group`.
+    #[schemars(length(min = 1))]
     pub resource: String,
     /// False: without it the result is unknown. True: the policy runs without it.
     #[serde(default)]
@@ -70,7 +73,7 @@ pub struct ContextNeed {
 }
 
 /// A link of the METADATA block.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RelatedResource {
     /// URL.
@@ -114,54 +117,104 @@ pub struct Metadata {
     pub exemptible: bool,
 }
 
-/// The block as OPA defines it.
-#[derive(Debug, Deserialize)]
+impl JsonSchema for Metadata {
+    fn schema_name() -> Cow<'static, str> {
+        "Metadata".into()
+    }
+
+    /// The schema of what [`Metadata::parse`] reads, which is the block, not this struct.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Block::json_schema(generator)
+    }
+}
+
+/// The METADATA block of a policy, as OPA defines it.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Block {
+    /// One line: what must hold.
     title: String,
+    /// What the policy asks for and why.
     description: String,
+    /// Links to read on.
     #[serde(default)]
     related_resources: Vec<RelatedResource>,
+    /// OPA's key, not used by Seawall.
     #[serde(default)]
     #[expect(dead_code, reason = "OPA's key, allowed but not used")]
     scope: Option<String>,
+    /// OPA's key, not used by Seawall.
     #[serde(default)]
     #[expect(dead_code, reason = "OPA's key, allowed but not used")]
     authors: Option<Value>,
+    /// OPA's key, not used by Seawall.
     #[serde(default)]
     #[expect(dead_code, reason = "OPA's key, allowed but not used")]
     organizations: Option<Value>,
+    /// OPA's key, not used by Seawall.
     #[serde(default)]
     #[expect(dead_code, reason = "OPA's key, allowed but not used")]
     schemas: Option<Value>,
+    /// OPA's key, not used by Seawall.
     #[serde(default)]
     #[expect(dead_code, reason = "OPA's key, allowed but not used")]
     entrypoint: Option<bool>,
+    /// What Seawall reads.
     custom: Custom,
 }
 
-/// Our part of the block.
-#[derive(Debug, Deserialize)]
+/// Our part of the block. The schema says what [`Metadata::parse`] checks, as far as one file alone can tell.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(description = "What Seawall reads.")]
 struct Custom {
+    /// Kebab-case, unique, equal to the name of the folder and the package with `-` instead of `_`.
+    #[schemars(regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"))]
     id: String,
+    /// The item of the checklist, or the further advice, that the policy belongs to.
+    #[schemars(schema_with = "checklist_items")]
     checklist: String,
+    /// How bad a violation is, whatever is done about it.
     severity: Severity,
+    /// Default action in each tier; all four. The configuration overrides them.
     actions: Actions,
+    /// Tiers in which the policy's patches are wanted. Empty: only where the configuration asks for them.
     #[serde(default)]
     patch: Vec<Tier>,
+    /// Which requests the policy judges.
     #[serde(rename = "match")]
+    #[schemars(schema_with = "narrow_rules")]
     rules: Vec<MatchRule>,
+    /// The kinds of `data.cluster` that the policy reads, directly or through the library.
     #[serde(default)]
     context: Vec<ContextNeed>,
+    /// Defaults of `input.seawall.parameters`.
     #[serde(default)]
     parameters: Map<String, Value>,
+    /// Defaults that differ by tier; each key needs a default in `parameters`.
     #[serde(default)]
+    #[schemars(schema_with = "by_tier::<Map<String, Value>>")]
     tier_parameters: BTreeMap<Tier, Map<String, Value>>,
+    /// True: the policy also judges objects that are being deleted or that only lose finalizers.
     #[serde(default)]
     guards_finalizers: bool,
+    /// False: an annotation on the object cannot exempt it.
     #[serde(default = "yes")]
     exemptible: bool,
+}
+
+/// One of [`CHECKLIST`].
+fn checklist_items(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": CHECKLIST})
+}
+
+/// Rows that match something and name what they match.
+fn narrow_rules(generator: &mut SchemaGenerator) -> Schema {
+    let rule = generator.subschema_for::<MatchRule>();
+    let named = json_schema!({"minItems": 1, "items": {"pattern": "^[^*]*$"}});
+    json_schema!({"type": "array", "minItems": 1, "items": {"allOf": [rule, {"properties": {
+        "apiGroups": named, "apiVersions": named, "resources": named, "operations": {"minItems": 1},
+    }}]}})
 }
 
 /// The checklist items and the further advice, in the order of the scorecard.

@@ -2,6 +2,7 @@
 //!
 //! Rego never sees them (but the tier, as data): a policy says what is wrong, these say what happens then.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -21,7 +22,7 @@ pub struct UnknownWord {
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal, $wanted:literal, {$($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)?}) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum $name { $($(#[$vdoc])* #[serde(rename = $word)] $variant),+ }
 
         impl $name {
@@ -148,8 +149,16 @@ impl Action {
     }
 }
 
+/// The schema of a mapping from tiers to something, in which a tier may be left out.
+pub fn by_tier<V: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let of_tier = generator.subschema_for::<V>();
+    let tiers: serde_json::Map<String, serde_json::Value> =
+        Tier::ALL.iter().map(|tier| (tier.as_str().to_owned(), of_tier.clone().to_value())).collect();
+    json_schema!({"type": "object", "properties": tiers, "additionalProperties": false})
+}
+
 /// One action for each tier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Actions {
     /// Action in tier-0.

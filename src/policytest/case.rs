@@ -14,6 +14,7 @@ use crate::policy::mode::{Mode, PatchSetting, Tier};
 use crate::policy::store::PolicySet;
 use crate::review::{Phase, Snapshot, review};
 use crate::yaml;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -41,15 +42,36 @@ pub enum CaseError {
     Input(&'static str),
 }
 
-/// `context.yaml`
-#[derive(Debug, Clone, Deserialize)]
+/// What a case has around its request, `context.yaml`; everything may be left out.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Context {
+pub(super) struct Context {
+    /// Tier of the namespace.
     tier: Tier,
+    /// The time at which the request comes, RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     now: String,
+    /// Parameters of the policy that are not its own.
     parameters: Map<String, Value>,
+    /// Manifests of what the cluster has besides; `data.cluster` is made from them.
+    #[schemars(with = "Vec<Manifest>")]
     objects: Vec<Value>,
+    /// Kinds of which nothing is known, as `storageclasses`.
     unsynced: BTreeSet<String>,
+}
+
+/// A Kubernetes object as a file has it.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its schema is used; the values stay as they are")]
+pub(super) struct Manifest {
+    /// Group and version, as `apps/v1`.
+    api_version: String,
+    /// Kind, as `StatefulSet`.
+    kind: String,
+    /// Name, namespace, labels, annotations.
+    #[schemars(default)]
+    metadata: Value,
 }
 
 impl Default for Context {
@@ -64,23 +86,33 @@ impl Default for Context {
     }
 }
 
-/// `input.yaml` in its short form.
-#[derive(Debug, Clone, Deserialize)]
+/// `input.yaml` in its short form: an operation and its objects.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Short {
+pub(super) struct Short {
+    /// What is asked of the API server.
     operation: Operation,
+    /// The new object; needed for CREATE and UPDATE.
     #[serde(default)]
+    #[schemars(with = "Option<Manifest>")]
     object: Value,
+    /// What is stored; needed for UPDATE and DELETE.
     #[serde(default)]
+    #[schemars(with = "Option<Manifest>")]
     old_object: Value,
+    /// Who asks; left out: developer.
     #[serde(default)]
     user: Option<String>,
+    /// The groups of who asks.
     #[serde(default)]
     groups: Vec<String>,
+    /// The options of the request, as `{kind: DeleteOptions, …}`.
     #[serde(default)]
     options: Value,
+    /// As `scale`.
     #[serde(default)]
     sub_resource: String,
+    /// True for `--dry-run=server`.
     #[serde(default)]
     dry_run: bool,
 }
@@ -133,13 +165,33 @@ impl Seen {
     }
 }
 
+impl Context {
+    /// Refuses what would be nothing to a policy: an object of no kind is in no `data.cluster`, a time that is none ends the run.
+    fn complete(&self) -> Result<(), CaseError> {
+        let wrong = |problem: String| Err(CaseError::Format { file: "context.yaml", line: 1, problem });
+        for (index, object) in self.objects.iter().enumerate() {
+            for key in ["apiVersion", "kind"] {
+                if object.get(key).and_then(Value::as_str).is_none() {
+                    return wrong(format!("objects[{index}] has no {key}; wanted a manifest with apiVersion and kind"));
+                }
+            }
+        }
+        match self.now.parse::<jiff::Timestamp>() {
+            Ok(_) => Ok(()),
+            Err(_) => wrong(format!("now: {:?} is no RFC 3339 time; wanted one like 2026-01-15T12:00:00Z", self.now)),
+        }
+    }
+}
+
 impl Case {
     /// Reads the files of a case.
     ///
     /// # Errors
     /// When one is not of the format.
     pub fn parse(files: &CaseFiles) -> Result<Self, CaseError> {
-        let context = files.context.as_deref().map(|text| read("context.yaml", text)).transpose()?.unwrap_or_default();
+        let context: Context =
+            files.context.as_deref().map(|text| read("context.yaml", text)).transpose()?.unwrap_or_default();
+        context.complete()?;
         let expected = Expected::parse(&files.expected)?;
         let input: Value = read("input.yaml", &files.input)?;
         Ok(Self { name: files.name.clone(), request: request(input)?, context, expected })

@@ -4,6 +4,7 @@ use super::case::{CaseError, Seen, read};
 use crate::admission::pointer::to_pointer;
 use crate::decision::Finding;
 use crate::report::yaml::to_yaml;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use similar::TextDiff;
@@ -28,24 +29,35 @@ pub struct Expected {
     raw: Map<String, Value>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+/// What a policy is expected to say, `expected.yaml`; an empty mapping (`{}`) expects nothing to be said.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-struct File {
+#[schemars(rename = "Expected")]
+pub(super) struct File {
+    /// All violations, in any order.
     violations: Vec<ExpectedViolation>,
+    /// The exact object after the patches; left out: no patch is proposed.
     patched: Option<Value>,
+    /// True where a kind that the policy needs is not synced: no verdict at all.
     unknown: bool,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+/// A violation; what is left out is not compared.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ExpectedViolation {
+    /// Where in the object, as a JSON Pointer: `/spec/replicas`.
     path: String,
+    /// A part of the message.
     #[serde(default)]
     msg: Option<String>,
+    /// Exactly what was found.
     #[serde(default)]
     found: Option<Value>,
+    /// Exactly what is wanted.
     #[serde(default)]
     wanted: Option<Value>,
+    /// A part of the fix.
     #[serde(default)]
     fix: Option<String>,
 }

@@ -4,9 +4,11 @@
 //! [`load`] finds them, [`suite`] runs them in parallel, [`report`] shows what came of it, [`update`] rewrites expectations.
 
 pub mod case;
+pub mod cluster;
 pub mod expected;
 pub mod load;
 pub mod report;
+pub mod schema;
 pub mod subject;
 pub mod suite;
 pub mod update;

@@ -1,35 +1,39 @@
 //! Metrics of the continuous audit. Of several replicas the one that audits has them; the others show zero, so that sums and
 //! maxima over all replicas are right. No names of objects or namespaces: per workload there are the reports.
 
+use super::families::{Families, LabelSet, label_set};
 use super::labels::{AuditEvent, AuditPass, ReportWrite};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ViolationLabels {
-    policy: String,
-    mode: &'static str,
-    tier: &'static str,
+label_set! {
+    struct ViolationLabels {
+        policy: String,
+        mode: &'static str,
+        tier: &'static str,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PassLabels {
-    result: AuditPass,
+label_set! {
+    struct PassLabels {
+        result: AuditPass,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WriteLabels {
-    verb: ReportWrite,
+label_set! {
+    struct WriteLabels {
+        verb: ReportWrite,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EventLabels {
-    result: AuditEvent,
+label_set! {
+    struct EventLabels {
+        result: AuditEvent,
+    }
 }
 
 /// The families.
@@ -65,7 +69,7 @@ pub struct AuditViolations<'a> {
 impl AuditMetrics {
     /// The families, registered.
     #[must_use]
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    pub(super) fn register(registry: &mut Families) -> Self {
         let metrics = Self::default();
         registry.register("audit_auditing", "1 on the replica that audits", metrics.auditing.clone());
         registry.register(

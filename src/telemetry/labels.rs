@@ -1,5 +1,6 @@
 //! The labels of the metrics: enums wherever the values are ours, so that no caller can make up a new one.
 
+use super::families::{LabelSet, LabelType, label_set};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
 /// An enum whose variants are label values with the given spelling.
@@ -15,6 +16,10 @@ macro_rules! label_values {
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }
             }
+        }
+
+        impl LabelType for $name {
+            const VALUES: &'static [&'static str] = &[$($text),+];
         }
 
         impl EncodeLabelValue for $name {
@@ -221,22 +226,25 @@ label_values! {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct AdmissionLabels {
-    pub(super) webhook: Webhook,
-    pub(super) operation: Operation,
-    pub(super) resource: String,
-    pub(super) outcome: Outcome,
+label_set! {
+    pub(super) struct AdmissionLabels {
+        pub(super) webhook: Webhook,
+        pub(super) operation: Operation,
+        pub(super) resource: String,
+        pub(super) outcome: Outcome,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct WebhookLabels {
-    pub(super) webhook: Webhook,
+label_set! {
+    pub(super) struct WebhookLabels {
+        pub(super) webhook: Webhook,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct PolicyLabels {
-    pub(super) policy: String,
+label_set! {
+    pub(super) struct PolicyLabels {
+        pub(super) policy: String,
+    }
 }
 
 impl PolicyLabels {
@@ -245,63 +253,74 @@ impl PolicyLabels {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct FailureLabels {
-    pub(super) policy: String,
-    pub(super) reason: FailureReason,
+label_set! {
+    pub(super) struct FailureLabels {
+        pub(super) policy: String,
+        pub(super) reason: FailureReason,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct ViolationLabels {
-    pub(super) policy: String,
-    pub(super) action: ViolationAction,
+label_set! {
+    pub(super) struct ViolationLabels {
+        pub(super) policy: String,
+        pub(super) action: ViolationAction,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct ExemptionLabels {
-    pub(super) policy: String,
-    pub(super) source: ExemptionSource,
+label_set! {
+    pub(super) struct ExemptionLabels {
+        pub(super) policy: String,
+        pub(super) source: ExemptionSource,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct DroppedPatchLabels {
-    pub(super) policy: String,
-    pub(super) reason: DropReason,
+label_set! {
+    pub(super) struct DroppedPatchLabels {
+        pub(super) policy: String,
+        pub(super) reason: DropReason,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct ReloadLabels {
-    pub(super) result: ReloadResult,
+label_set! {
+    pub(super) struct ReloadLabels {
+        pub(super) result: ReloadResult,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct PolicySetLabels {
-    pub(super) digest: String,
-    pub(super) revision: String,
+label_set! {
+    pub(super) struct PolicySetLabels {
+        pub(super) digest: String,
+        pub(super) revision: String,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct CertificateLabels {
-    pub(super) certificate: CertificateKind,
+label_set! {
+    pub(super) struct CertificateLabels {
+        pub(super) certificate: CertificateKind,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct ResourceLabels {
-    pub(super) resource: String,
+label_set! {
+    pub(super) struct ResourceLabels {
+        pub(super) resource: String,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct ListenerLabels {
-    pub(super) listener: &'static str,
+label_set! {
+    pub(super) struct ListenerLabels {
+        pub(super) listener: &'static str,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct ConnectionEndLabels {
-    pub(super) listener: &'static str,
-    pub(super) end: ConnectionEnd,
+label_set! {
+    pub(super) struct ConnectionEndLabels {
+        pub(super) listener: &'static str,
+        pub(super) end: ConnectionEnd,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct HandshakeLabels {
-    pub(super) reason: HandshakeFailure,
+label_set! {
+    pub(super) struct HandshakeLabels {
+        pub(super) reason: HandshakeFailure,
+    }
 }

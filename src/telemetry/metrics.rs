@@ -18,9 +18,9 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
 
 use super::audit::AuditMetrics;
+use super::families::{Described, Families};
 use super::labels::{
     AdmissionLabels, CertificateKind, CertificateLabels, ConnectionEnd, ConnectionEndLabels, DropReason,
     DroppedPatchLabels, ExemptionLabels, ExemptionSource, FailureLabels, FailureReason, HandshakeFailure,
@@ -72,7 +72,7 @@ pub struct ReviewSample<'a> {
 /// The registry and all its families. Share it in an [`Arc`]; every method takes `&self` and is cheap.
 #[derive(Debug)]
 pub struct Metrics {
-    registry: Registry,
+    registry: Families,
     known_resources: ArcSwap<BTreeSet<String>>,
     /// When a watch was last known to be good. `None`: expected, but never synced.
     context: Mutex<BTreeMap<String, Option<Instant>>>,
@@ -120,9 +120,9 @@ impl Metrics {
     /// All families, registered, with nothing counted yet.
     #[must_use]
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("seawall");
+        let mut registry = Families::new("seawall");
         let mut metrics = Self {
-            registry: Registry::default(),
+            registry: Families::new("seawall"),
             known_resources: ArcSwap::default(),
             context: Mutex::default(),
             admission_requests: Family::default(),
@@ -155,7 +155,8 @@ impl Metrics {
             audit: AuditMetrics::register(&mut registry),
             shadow: ShadowMetrics::register(&mut registry),
         };
-        registry.register("build", "Version of this program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "Version of this program", version);
         registry.register("admission_requests", "Admission requests answered", metrics.admission_requests.clone());
         registry.register(
             "admission_duration_seconds",
@@ -431,8 +432,14 @@ impl Metrics {
     pub fn encode(&self) -> Result<String, fmt::Error> {
         self.refresh_context();
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        encode(&mut text, self.registry.registry())?;
         Ok(text)
+    }
+
+    /// What there is to see: every family with its labels, also those that have nothing to show yet.
+    #[must_use]
+    pub fn described(&self) -> &[Described] {
+        self.registry.described()
     }
 
     /// Staleness grows while nothing happens, so it is worked out when somebody looks.

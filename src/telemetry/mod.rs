@@ -4,6 +4,7 @@
 //! everybody else calls. Neither may ever carry a key, a Secret or the body of an object.
 
 pub mod audit;
+pub mod families;
 pub mod labels;
 pub mod logging;
 pub mod metrics;

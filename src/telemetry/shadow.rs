@@ -1,22 +1,24 @@
 //! Metrics of `serve --shadow`: live reviews compared with a candidate set. Policies and changes are bounded by the loaded sets;
 //! no names of objects or namespaces.
 
+use super::families::{Families, LabelSet, label_set};
 use super::labels::{ReloadLabels, ReloadResult};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DifferenceLabels {
-    policy: String,
-    change: &'static str,
+label_set! {
+    struct DifferenceLabels {
+        policy: String,
+        change: &'static str,
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FailureLabels {
-    reason: &'static str,
+label_set! {
+    struct FailureLabels {
+        reason: &'static str,
+    }
 }
 
 /// The families.
@@ -32,7 +34,7 @@ pub struct ShadowMetrics {
 
 impl ShadowMetrics {
     /// All families, registered.
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    pub(super) fn register(registry: &mut Families) -> Self {
         let metrics = Self::default();
         registry.register(
             "shadow_policies_loaded",

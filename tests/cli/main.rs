@@ -22,6 +22,8 @@ mod checklist;
 mod checklist_page;
 mod diff;
 mod distribution;
+mod docs;
+mod editor;
 mod exemptions;
 mod field;
 mod formats;
@@ -31,5 +33,6 @@ mod policy_new;
 mod policytest;
 mod replay;
 mod rig;
+mod schemas;
 #[path = "../tools/tool.rs"]
 mod tool;

@@ -10,53 +10,23 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use serde::Deserialize;
-
 use ::seawall::config::Settings;
-use ::seawall::policy::metadata::{CHECKLIST, Metadata};
-use ::seawall::policy::mode::{Action, Tier};
+use ::seawall::policy::metadata::CHECKLIST;
 use ::seawall::policy::store::{Policy, PolicySet};
+use ::seawall::policytest::cluster::Act;
 
 use crate::cases::case;
 
 /// Number of items of the checklist itself; the others are further advice.
 const ITEMS: usize = 13;
 
-/// What a policy does to a request, as the person at `kubectl` sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-pub(crate) enum Act {
-    /// Rejected.
-    Deny,
-    /// A `Warning:` line.
-    Warn,
-    /// A safe default is written and announced.
-    Patch,
-    /// Nothing is seen; the API server's audit log has it.
-    Audit,
-}
-
-impl Act {
-    const ALL: [Self; 4] = [Self::Deny, Self::Warn, Self::Patch, Self::Audit];
-
-    /// The method that fails a test unless a policy acted so.
-    const fn method(self) -> &'static str {
-        match self {
-            Self::Deny => "denied_by",
-            Self::Warn => "warned_by",
-            Self::Patch => "patched_by",
-            Self::Audit => "audited_by",
-        }
-    }
-
-    /// The tiers in which a policy acts so.
-    pub(crate) fn tiers(self, policy: &Metadata) -> Vec<Tier> {
-        let action = match self {
-            Self::Deny => Action::Deny,
-            Self::Warn => Action::Warn,
-            Self::Audit => Action::Audit,
-            Self::Patch => return policy.patch.iter().copied().collect(),
-        };
-        Tier::ALL.iter().copied().filter(|tier| policy.actions.get(*tier) == action).collect()
+/// The method that fails a test unless a policy acted so.
+const fn method(act: Act) -> &'static str {
+    match act {
+        Act::Deny => "denied_by",
+        Act::Warn => "warned_by",
+        Act::Patch => "patched_by",
+        Act::Audit => "audited_by",
     }
 }
 
@@ -118,7 +88,7 @@ fn calls(source: &str) -> Vec<Call> {
     }
     let mut found = Vec::new();
     for act in Act::ALL {
-        let method = format!(".{}(", act.method());
+        let method = format!(".{}(", method(act));
         for (at, _) in source.match_indices(&method) {
             let argument = source[at + method.len()..].trim_start();
             let policy = argument.strip_prefix('"').and_then(|text| Some(text.split_once('"')?.0.to_owned()));
@@ -207,6 +177,6 @@ fn calls_belong_to_the_test_they_stand_in() {
     let wanted =
         [call(None, Act::Deny, None), call(Some("a"), Act::Deny, Some("p-q")), call(Some("a"), Act::Warn, Some("r"))];
     // put together here, so that this file has no such call
-    let source = source.replace('%', Act::Deny.method()).replace('^', Act::Warn.method());
+    let source = source.replace('%', method(Act::Deny)).replace('^', method(Act::Warn));
     assert_eq!(calls(&source), wanted);
 }

@@ -10,24 +10,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use ::seawall::policy::mode::{PatchSetting, Tier};
+use ::seawall::policytest::cluster::{Act, ClusterRun};
 
-use crate::coverage::{Act, policies};
+use crate::coverage::policies;
 
 /// The namespace that stands in the files of cases for the one that is made.
 const SHOP: &str = "shop";
-
-/// `cluster.yaml`, or one element of it where it is a list: the same case in several tiers.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ClusterFile {
-    act: Act,
-    tier: Tier,
-    /// The input's kind comes with a CustomResourceDefinition.
-    #[serde(default)]
-    custom: bool,
-    /// The file that holds it, in the folder that `SEAWALL_CRDS` names.
-    crd: Option<String>,
-}
 
 /// `context.yaml`, as far as a cluster can have it.
 #[derive(Debug, Default, Deserialize)]
@@ -155,7 +143,7 @@ fn read_case(root: &Path, folder: &str, policy: &str, name: &str) -> Result<Vec<
         Value::Array(runs) => runs,
         run => vec![run],
     };
-    let runs: Vec<ClusterFile> = runs
+    let runs: Vec<ClusterRun> = runs
         .into_iter()
         .map(|run| serde_json::from_value(run).map_err(|e| format!("cluster.yaml: {e}")))
         .collect::<Result<_, _>>()?;
@@ -171,7 +159,7 @@ fn read_case(root: &Path, folder: &str, policy: &str, name: &str) -> Result<Vec<
             return Err(format!("context.yaml: {key}: a cluster cannot be given that"));
         }
     }
-    let case = |run: ClusterFile| Case {
+    let case = |run: ClusterRun| Case {
         policy: policy.to_owned(),
         name: name.to_owned(),
         folder: folder.to_owned(),

@@ -10,11 +10,12 @@ use ::seawall::config::Settings;
 use ::seawall::context::kinds::Kinds;
 use ::seawall::policy::metadata::Metadata;
 use ::seawall::policy::mode::{Action, PatchSetting, Tier};
+use ::seawall::policytest::cluster::Act;
 use ::seawall::webhookconfig::{self, Configurations, Options, WebhookTarget};
 
 use super::case::Case;
 use super::stage;
-use crate::coverage::{Act, policies};
+use crate::coverage::policies;
 use crate::harness::controlplane::{ControlPlane, next_number};
 use crate::harness::objects::{self, Manifest as _};
 use crate::harness::process::eventually;

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use ::seawall::context::kinds::Kinds;
+use ::seawall::policytest::cluster::Act;
 
-use crate::coverage::Act;
 use crate::harness::binaries::announce;
 use crate::harness::controlplane::{ControlPlane, Options, next_number};
 use crate::harness::kubectl::Output;
