@@ -84,9 +84,10 @@ impl Started {
         }
         let mut watching = Watching::new(source, bundle);
         loop {
-            let active = ids(&app.snapshot.load().policies);
-            let written = settings.clone();
-            let of = move |bundle: &Bundle| fitting(&written, is_shared, bundle, &active);
+            // the active set of then, which may be another one than now
+            let (written, app_then) = (settings.clone(), app.clone());
+            let of =
+                move |bundle: &Bundle| fitting(&written, is_shared, bundle, &ids(&app_then.snapshot.load().policies));
             match watching.changed(of).await {
                 Ok((set, settings)) => {
                     let policies = set.policies().len();
