@@ -68,8 +68,6 @@ pub struct Desks {
     now: jiff::Timestamp,
     /// What was counted.
     pub tally: Tally,
-    /// Objects that neither side judges.
-    pub passed_over: u64,
 }
 
 impl Desks {
@@ -77,7 +75,7 @@ impl Desks {
     #[must_use]
     pub fn new((old, new): (&Side, &Side), forced: Forced, now: jiff::Timestamp, examples: usize) -> Self {
         let (old, new) = (Desk::new(old, forced), Desk::new(new, forced));
-        Self { old, new, now, tally: Tally::new(examples), passed_over: 0 }
+        Self { old, new, now, tally: Tally::new(examples) }
     }
 
     fn compared(&mut self, request: &Request, facts: &Arc<Facts>) -> Option<Compared> {
@@ -89,10 +87,8 @@ impl Desks {
 
 impl Visitor for Desks {
     fn visit(&mut self, first: &Request, claims: &[Request], facts: &Arc<Facts>) {
-        let Some(mut compared) = self.compared(first, facts) else {
-            self.passed_over += 1;
-            return;
-        };
+        // neither side judges it: mode off, excluded
+        let Some(mut compared) = self.compared(first, facts) else { return };
         for claim in claims {
             if let Some(of_claim) = self.compared(claim, facts) {
                 adopt(&mut compared, of_claim, claim.object_name());

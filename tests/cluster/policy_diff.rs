@@ -11,8 +11,10 @@ use crate::harness::objects::{self, Manifest as _};
 use crate::harness::own;
 
 fn diff(plane: &ControlPlane, user: &str, args: &[&str]) -> (i32, Value) {
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/check/policies");
     let output = Command::new(Path::new(env!("CARGO_BIN_EXE_seawall")))
-        .args(["policy", "diff", "embedded", "embedded", "--live", "--format", "json"])
+        .args(["policy", "diff", "--policies-only", "--live", "--format", "json"])
+        .args([&policies, &policies])
         .args(args)
         .env_clear()
         .env("KUBECONFIG", plane.kubeconfig(user))
@@ -40,38 +42,34 @@ fn the_blast_radius_of_a_change_is_seen_before_it_is_made() {
     let calm = plane.namespace("calm", &[("seawall.dev/tier", "tier-1"), ("seawall.dev/mode", "audit")]);
     let off = plane.namespace("off", &[("seawall.dev/mode", "off")]);
     let class = objects::storage_class("deletes").with("/reclaimPolicy", "Delete");
-    let bad = |namespace: &str| objects::database_without_volume("orders").with("/metadata/namespace", namespace);
-    let claimed = objects::stateful_set("db")
-        .with("/metadata/namespace", shop.as_str())
-        .with("/spec/volumeClaimTemplates/0/spec/storageClassName", "deletes");
-    let labels = claimed["spec"]["template"]["metadata"]["labels"].clone();
+    let database = |namespace: &str| {
+        let set = objects::stateful_set("db").with("/metadata/namespace", namespace);
+        set.with("/spec/volumeClaimTemplates/0/spec/storageClassName", "deletes")
+    };
+    let labels = database(&shop)["spec"]["template"]["metadata"]["labels"].clone();
     let of_set = objects::claim("data-db-0", "deletes")
         .with("/metadata/namespace", shop.as_str())
         .with("/metadata/labels", labels);
-    let items = [class, bad(&shop), bad(&calm), bad(&off), bad("kube-system"), claimed, of_set];
+    let items = [class, database(&shop), database(&calm), database(&off), database("kube-system"), of_set];
     plane.kubectl_as("admin").apply(&objects::list(&items), &[]).ok();
 
-    let weak = "policies:\n  database-without-volume: {actions: {tier-1: Off}}\n  claim-class-retain: {actions: {tier-1: Off}}\n";
+    let weak = "policies: {claim-class: {actions: {tier-1: Off}}}\n";
     std::fs::write(plane.dir().join("weak.yaml"), weak).unwrap();
     let (code, report) = diff(&plane, "developer", &["--old-config", "weak.yaml"]);
-    let wanted = [
-        // its claim data-db-0 says the same and is counted here
-        format!("claim-class-retain newly-denied {shop} 1"),
-        format!("database-without-volume newly-denied {shop} 1"),
-        format!("database-without-volume newly-recorded {calm} 1"),
-    ];
+    // the claim data-db-0 says the same and is counted at its set
+    let wanted = [format!("claim-class newly-denied {shop} 1"), format!("claim-class newly-recorded {calm} 1")];
     assert_eq!(rows(&report), wanted);
     assert_eq!((code, &report["complete"]), (1, &json!(true)), "{report}");
-    assert_eq!(report["blastRadius"]["namespaces"][&shop]["newlyDenied"], 2);
-    let example = &report["changes"][1]["examples"][0];
-    assert_eq!((&example["kind"], &example["name"]), (&json!("StatefulSet"), &json!("orders")));
+    assert_eq!(report["blastRadius"]["namespaces"][&shop]["newlyDenied"], 1);
+    let example = &report["changes"][0]["examples"][0];
+    assert_eq!((&example["kind"], &example["name"]), (&json!("StatefulSet"), &json!("db")));
 
     // what if everything were enforced; and one namespace alone, where nothing is denied anew
     let (_, report) = diff(&plane, "developer", &["--old-config", "weak.yaml", "--mode", "enforce"]);
-    assert!(rows(&report).contains(&format!("database-without-volume newly-denied {calm} 1")), "{:?}", rows(&report));
+    assert!(rows(&report).contains(&format!("claim-class newly-denied {calm} 1")), "{:?}", rows(&report));
     let one = ["--old-config", "weak.yaml", "-n", &calm, "--fail-on", "newly-denied"];
     let (code, report) = diff(&plane, "developer", &one);
-    assert_eq!((code, rows(&report)), (0, vec![format!("database-without-volume newly-recorded {calm} 1")]));
+    assert_eq!((code, rows(&report)), (0, vec![format!("claim-class newly-recorded {calm} 1")]));
     let (code, report) = diff(&plane, "developer", &["--page-size", "1", "--requests-per-second", "1000"]);
     assert_eq!((code, rows(&report)), (0, vec![]), "a set is the same as itself");
     // who may list nothing sees nothing, and is told so
