@@ -6,7 +6,8 @@ use super::files::Files;
 use super::tarball;
 use crate::report::yaml::to_yaml;
 use base64::Engine as _;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Most bytes of all values. Source: Kubernetes, MaxSecretSize in pkg/apis/core/validation.
 pub const MOST: usize = 1024 * 1024;
@@ -68,7 +69,7 @@ pub fn config_map(files: &Files, namespace: &str, name: &str, compressed: bool) 
     let (field, values, size) = if compressed {
         let bundle = tarball::write(files).map_err(ConfigMapError::Pack)?;
         let encoded = base64::engine::general_purpose::STANDARD.encode(&bundle);
-        ("binaryData", Map::from_iter([(BUNDLE_KEY.to_owned(), json!(encoded))]), bundle.len())
+        ("binaryData", BTreeMap::from([(BUNDLE_KEY.to_owned(), encoded)]), bundle.len())
     } else {
         ("data", keys(files)?, files.values().map(Vec::len).sum())
     };
@@ -78,7 +79,7 @@ pub fn config_map(files: &Files, namespace: &str, name: &str, compressed: bool) 
         largest.truncate(TOLD);
         return Err(ConfigMapError::TooLarge { size, largest, instead: instead(files, compressed) });
     }
-    let manifest = to_yaml(&json!({
+    let mut manifest = to_yaml(&json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {
@@ -86,8 +87,11 @@ pub fn config_map(files: &Files, namespace: &str, name: &str, compressed: bool) 
             "namespace": namespace,
             "labels": {"app.kubernetes.io/managed-by": "seawall", "app.kubernetes.io/name": "seawall"},
         },
-        field: values,
     }));
+    manifest.push_str(&format!("{field}:\n"));
+    for (key, text) in values {
+        entry(&key, &text, &mut manifest);
+    }
     let mut notes = Vec::new();
     if size * 100 >= MOST * NEAR {
         notes.push(format!(
@@ -108,8 +112,39 @@ pub fn config_map(files: &Files, namespace: &str, name: &str, compressed: bool) 
     Ok(ConfigMap { manifest, notes })
 }
 
-fn keys(files: &Files) -> Result<Map<String, Value>, ConfigMapError> {
-    let (mut keys, mut wrong) = (Map::new(), Vec::new());
+/// One key as people write it: text in lines as a block, what YAML cannot hold so in quotes (those of JSON are YAML's too).
+fn entry(key: &str, text: &str, out: &mut String) {
+    let word = key.starts_with(|c: char| c.is_ascii_alphabetic()) && key.contains('.');
+    let key = if word { key.to_owned() } else { Value::from(key).to_string() };
+    let body = text.strip_suffix('\n');
+    let plain = |c: char| {
+        matches!(c, '\n' | '\t' | ' '..='~' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
+            && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
+    };
+    let lines = body.unwrap_or(text);
+    let block = text.contains('\n')
+        && lines.starts_with(|c: char| !c.is_whitespace())
+        && !lines.ends_with(|c: char| c.is_whitespace())
+        && lines.chars().all(plain);
+    if !block {
+        // YAML 1.1 takes some of them for line breaks
+        let quoted = Value::from(text).to_string().chars().fold(String::new(), |quoted, c| match c {
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => quoted + &format!("\\u{:04x}", u32::from(c)),
+            c => quoted + c.encode_utf8(&mut [0; 4]),
+        });
+        out.push_str(&format!("  {key}: {quoted}\n"));
+        return;
+    }
+    out.push_str(&format!("  {key}: |{}\n", if body.is_some() { "" } else { "-" }));
+    for line in lines.split('\n') {
+        out.push_str(if line.is_empty() { "" } else { "    " });
+        out.push_str(line);
+        out.push('\n');
+    }
+}
+
+fn keys(files: &Files) -> Result<BTreeMap<String, String>, ConfigMapError> {
+    let (mut keys, mut wrong) = (BTreeMap::new(), Vec::new());
     for (name, bytes) in files {
         let key = name.replace('/', "__");
         let fits = key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
@@ -120,7 +155,7 @@ fn keys(files: &Files) -> Result<Map<String, Value>, ConfigMapError> {
         } else if key.len() > LONGEST_KEY {
             wrong.push(format!("{name}: a key has at most {LONGEST_KEY} characters"));
         }
-        keys.insert(key, json!(String::from_utf8_lossy(bytes)));
+        keys.insert(key, String::from_utf8_lossy(bytes).into_owned());
     }
     if wrong.is_empty() { Ok(keys) } else { Err(ConfigMapError::Keys(wrong)) }
 }
@@ -193,7 +228,25 @@ mod tests {
         ]);
         let made = config_map(&set, "seawall-system", "seawall-policies", false).unwrap();
         assert_eq!(made.notes, Vec::<String>::new());
-        insta::assert_snapshot!(made.manifest, @"");
+        insta::assert_snapshot!(made.manifest, @r#"
+        apiVersion: v1
+        kind: ConfigMap
+        metadata:
+          name: seawall-policies
+          namespace: seawall-system
+          labels:
+            app.kubernetes.io/managed-by: seawall
+            app.kubernetes.io/name: seawall
+        data:
+          ".manifest": |
+            {}
+          x__cases__a-b__input.yaml: |
+            a: 1
+          x__policy.rego: |-
+            package x
+
+            # end
+        "#);
         let read: Value = serde_saphyr::from_str(&made.manifest).unwrap();
         let back: Files = read["data"]
             .as_object()
@@ -202,6 +255,41 @@ mod tests {
             .map(|(key, text)| (unflatten(key), text.as_str().unwrap().as_bytes().to_vec()))
             .collect();
         assert_eq!(back, set);
+    }
+
+    /// Whatever is in a file, YAML gives it back.
+    #[test]
+    fn odd_texts_survive() {
+        let texts = [
+            "",
+            "\n",
+            " ",
+            "a",
+            "a\n",
+            "a\n\n",
+            "\na\n",
+            " a\nb\n",
+            "\ta\nb\n",
+            "a\n\tb\n  c\n\n\nd",
+            "a\r\nb\r\n",
+            "a \nb \n",
+            "a\nb ",
+            "a: 1\n# b\n---\nc\n...\n",
+            "\u{feff}a\nb\n",
+            "a\u{2028}b\nc\n",
+            "a\u{85}b\nc\n",
+            "a\u{0}b\nc\n",
+            "\u{1f980}\nü\n",
+            "\"\\\n'",
+            "- a\n- b",
+        ];
+        let set: Files =
+            texts.iter().enumerate().map(|(n, text)| (format!("{n}.yaml"), text.as_bytes().to_vec())).collect();
+        let made = config_map(&set, "n", "p", false).unwrap().manifest;
+        let read: Value = serde_saphyr::from_str(&made).unwrap();
+        for (number, text) in texts.iter().enumerate() {
+            assert_eq!(read["data"][format!("{number}.yaml")], *text, "{text:?} in\n{made}");
+        }
     }
 
     #[test]
@@ -220,9 +308,24 @@ mod tests {
             files(&[("x/policy.rego", &noise(policy)), ("x/cases/a/input.yaml", &noise(case)), ("x/small.rego", "x")])
         };
         let of = |policy, case, compressed| config_map(&set(policy, case), "n", "p", compressed);
-        insta::assert_snapshot!(of(700_000, 600_000, false).unwrap_err(), @"");
-        insta::assert_snapshot!(of(1_400_000, 1_400_000, true).unwrap_err(), @"");
-        insta::assert_snapshot!(of(800_000, 100_000, false).unwrap().notes.join("\n"), @"");
+        insta::assert_snapshot!(of(700_000, 600_000, false).unwrap_err(), @r#"
+        the set has 1,300,001 bytes, and a ConfigMap takes 1,048,576. Largest files:
+            700,000  x/policy.rego
+            600,000  x/cases/a/input.yaml
+                  1  x/small.rego
+        Instead: --without-cases (700,001 bytes), or an OCI artifact (`seawall policy push`, no such limit)
+        "#);
+        insta::assert_snapshot!(of(1_400_000, 1_400_000, true).unwrap_err(), @r#"
+        the set has 2,300,036 bytes, and a ConfigMap takes 1,048,576. Largest files:
+          1,400,000  x/cases/a/input.yaml
+          1,400,000  x/policy.rego
+                  1  x/small.rego
+        Instead: an OCI artifact (`seawall policy push`, no such limit)
+        "#);
+        insta::assert_snapshot!(of(800_000, 100_000, false).unwrap().notes.join("\n"), @r#"
+        warning: 900,001 of the 1,048,576 bytes that a ConfigMap takes (85 %); it will soon be too small: --compressed (739,482 bytes), or --without-cases (800,001 bytes), or an OCI artifact (`seawall policy push`, no such limit)
+        note: `kubectl apply` would refuse it, because it keeps a copy in an annotation of at most 262,144 bytes; use `kubectl apply --server-side -f -`
+        "#);
         // the limit itself
         let full = files(&[("a.rego", &"x".repeat(MOST))]);
         assert!(config_map(&full, "n", "p", false).is_ok());
@@ -235,7 +338,12 @@ mod tests {
         let long = format!("{}.rego", "x".repeat(300));
         let set = files(&[("a__b.rego", ""), ("ü.rego", ""), (&long, ""), ("fine.rego", "")]);
         let error = config_map(&set, "n", "p", false).unwrap_err().to_string();
-        insta::assert_snapshot!(error.replace(&long, "xxx.rego"), @"");
+        insta::assert_snapshot!(error.replace(&long, "xxx.rego"), @r#"
+        these files cannot be keys of a ConfigMap; rename them, or use --compressed:
+          a__b.rego: `__` would be read back as `/`
+          xxx.rego: a key has at most 253 characters
+          ü.rego: a key has letters, digits, `-`, `_` and `.` only
+        "#);
         assert!(config_map(&set, "n", "p", true).is_ok());
     }
 }

@@ -221,6 +221,16 @@ impl PolicySource {
         Self { location: path.map(Location::Path), only, ..Self::default() }
     }
 
+    /// Whether it can change: embedded policies and a digest cannot.
+    #[must_use]
+    pub const fn can_change(&self) -> bool {
+        match &self.location {
+            None => false,
+            Some(Location::Path(_)) => true,
+            Some(Location::Registry(reference)) => reference.digest.is_none(),
+        }
+    }
+
     /// Reads the files.
     ///
     /// # Errors
@@ -238,6 +248,10 @@ impl PolicySource {
             None => Ok(Loaded { bundle: Bundle::embedded()?, origin: Origin::default(), artifact: None }),
             Some(Location::Path(path)) => self.load_path(path),
             Some(Location::Registry(reference)) => {
+                // what has the digest asked for is what the registry would give
+                if let (Some(_), Ok(Some(kept))) = (&reference.digest, self.kept()) {
+                    return Ok(kept);
+                }
                 let digest = self.resolve(reference)?;
                 self.pull(reference, &digest)
             }
@@ -307,7 +321,8 @@ impl PolicySource {
     fn kept(&self) -> Result<Option<Loaded>, SourceError> {
         let (Some(Location::Registry(reference)), Some(cache)) = (&self.location, &self.cache) else { return Ok(None) };
         let artifact = layout::read(cache, &reference.to_string()).map_err(OciError::from)?;
-        artifact.map(|artifact| self.of_artifact(reference, artifact)).transpose()
+        let asked = |artifact: &Artifact| reference.digest.as_ref().is_none_or(|digest| *digest == artifact.digest);
+        artifact.filter(asked).map(|artifact| self.of_artifact(reference, artifact)).transpose()
     }
 
     /// Keeps a set that is good, so that a start without the registry has it.

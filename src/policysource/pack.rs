@@ -201,10 +201,26 @@ mod tests {
                 "x/policy_test.rego"
             ]
         );
-        insta::assert_snapshot!(text(&all, "seawall/knowledge/e/data.json"), @"");
+        insta::assert_snapshot!(text(&all, "seawall/knowledge/e/data.json"), @r#"
+        {
+          "b": {
+            "a": true,
+            "on": 1.0
+          },
+          "c": 1
+        }
+        "#);
         let without = pack(folder.path(), &Options { without_cases: true, ..Options::default() }).unwrap();
         assert_eq!(without.keys().collect::<Vec<_>>(), [".manifest", "seawall/knowledge/e/data.json", "x/policy.rego"]);
-        insta::assert_snapshot!(text(&without, MANIFEST), @"");
+        insta::assert_snapshot!(text(&without, MANIFEST), @r#"
+        {
+          "rego_version": 1,
+          "revision": "sha256:5b6fe3aa4d50042e7de6d81b2ba39d147156ca5f14a56f7b6ab7f016874b7e6e",
+          "roots": [
+            "seawall"
+          ]
+        }
+        "#);
         assert_eq!(revision(&without), Some(content::revision(&without)));
     }
 

@@ -72,9 +72,15 @@ fn every_file_that_is_not_as_signed_is_named() {
     files.insert(".hidden".to_owned(), b"".to_vec());
     files.remove("b/data.json");
     let key = keys.verification(None, None);
-    insta::assert_snapshot!(verify(&files, &key).unwrap_err(), @"");
+    insta::assert_snapshot!(verify(&files, &key).unwrap_err(), @r#"
+    the files are not those that were signed:
+      .hidden was not signed
+      a.rego was changed
+      c.rego was not signed
+      b/data.json is missing
+    "#);
     files.remove(SIGNATURES);
-    insta::assert_snapshot!(verify(&files, &key).unwrap_err(), @"");
+    insta::assert_snapshot!(verify(&files, &key).unwrap_err(), @"it is not signed (no .signatures.json), and --verification-key asks for it; sign it with `seawall policy bundle --signing-key`");
 }
 
 #[test]
@@ -83,12 +89,18 @@ fn other_keys_ids_scopes_and_algorithms_are_refused() {
     let error = |files: &Files, key: &VerificationKey| {
         verify(files, key).unwrap_err().to_string().replace(&key.path.display().to_string(), "public.pem")
     };
-    insta::assert_snapshot!(error(&signed(&others, None, None), &keys.verification(None, None)), @"");
-    insta::assert_snapshot!(error(&signed(&keys, None, None), &keys.verification(Some("k1"), None)), @"");
-    insta::assert_snapshot!(error(&signed(&keys, None, Some("write")), &keys.verification(None, None)), @"");
+    insta::assert_snapshot!(error(&signed(&others, None, None), &keys.verification(None, None)), @".signatures.json was not made with the private half of public.pem, or was changed since; do not use this set before you know why");
+    insta::assert_snapshot!(error(&signed(&keys, None, None), &keys.verification(Some("k1"), None)), @r#"
+    .signatures.json has key id ""; wanted "k1" (--verification-key-id)
+    "#);
+    insta::assert_snapshot!(error(&signed(&keys, None, Some("write")), &keys.verification(None, None)), @r#"
+    .signatures.json has scope "write"; wanted "" (--verification-scope)
+    "#);
     let p384 = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
     std::fs::write(keys.file("public"), p384.public_key_pem()).unwrap();
-    insta::assert_snapshot!(error(&signed(&keys, None, None), &keys.verification(None, None)), @"");
+    insta::assert_snapshot!(error(&signed(&keys, None, None), &keys.verification(None, None)), @r#"
+    .signatures.json is signed with "ES256"; the key public.pem is for ES384
+    "#);
 }
 
 /// The attacks on JSON Web Tokens that have names.

@@ -45,7 +45,7 @@ fn what_is_written_is_read_and_always_the_same() {
     assert_eq!(&first[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255]);
     let digest = ring::digest::digest(&ring::digest::SHA256, &write(&files(&[("a.rego", "package a\n")])).unwrap());
     // the bytes of one machine are those of all; a change of this digest changes every user's artifacts
-    insta::assert_snapshot!(crate::policysource::content::hex(digest.as_ref()), @"");
+    insta::assert_snapshot!(crate::policysource::content::hex(digest.as_ref()), @"895a992cf39d96ad3d9ff9ebea50af1865a88ec74a03f0ac3e1a3e891f5530a2");
 }
 
 #[test]
@@ -76,9 +76,30 @@ fn every_hostile_entry_is_named() {
         (b"../folder", EntryType::Directory, b""),
     ]);
     let text = found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    "../../etc/cron.d/x": its name leads out of the bundle (`..`)
+    "a/../../x": its name leads out of the bundle (`..`)
+    "//etc/passwd": its name has an empty part, a `.` between slashes, a backslash or a control character
+    "link" is a symbolic link; a bundle has files only
+    "hard" is a hard link; a bundle has files only
+    "disk" is a block device; a bundle has files only
+    "tty" is a character device; a bundle has files only
+    "pipe" is a named pipe; a bundle has files only
+    "/same.rego" is there twice, so programs would read different files
+    "��.rego": its name is not UTF-8
+    "red\u{1b}[31m": its name has an empty part, a `.` between slashes, a backslash or a control character
+    "../folder": its name leads out of the bundle (`..`)
+    "#);
     let error = TarballError::Entries { archive: "b.tar.gz".to_owned(), problems: found };
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @r#"
+    b.tar.gz cannot be trusted, so nothing of it is used:
+      "../../etc/cron.d/x": its name leads out of the bundle (`..`)
+      "a/../../x": its name leads out of the bundle (`..`)
+      "//etc/passwd": its name has an empty part, a `.` between slashes, a backslash or a control character
+      "link" is a symbolic link; a bundle has files only
+      "hard" is a hard link; a bundle has files only
+      and 7 more
+    "#);
 }
 
 #[test]

@@ -322,13 +322,35 @@ fn the_help_tells_all_flags() {
               
               [env: SEAWALL_CONFIG=]
 
-          --policies <FOLDER>
-              Folder of policies that extend the embedded ones
+          --policies <LOCATION>
+              Policies that extend the embedded ones: a folder, a bundle.tar.gz, or
+              oci://HOST[:PORT]/REPOSITORY[:TAG|@DIGEST]
               
               [env: SEAWALL_POLICIES=]
 
           --policies-only
-              The folder of --policies replaces the embedded ones
+              The policies of --policies replace the embedded ones
+
+          --verification-key <FILE>
+              Refuse --policies that the private half of this PEM key or certificate did not sign
+              
+              [env: SEAWALL_VERIFICATION_KEY=]
+
+          --verification-key-id <ID>
+              Name that the signature must give its key
+
+          --verification-scope <SCOPE>
+              Scope that the signature must have [default: none]
+
+          --plain-http
+              Speak HTTP, not HTTPS, with the registry of oci://; loopback needs no flag
+              
+              [env: SEAWALL_PLAIN_HTTP=]
+
+          --registry-ca <FILE>
+              CA certificates in PEM of the registry of oci://, besides those of this machine
+              
+              [env: SEAWALL_REGISTRY_CA=]
 
           --fix
               Write the safe defaults into the files, comments and layout kept; then judge them again

@@ -15,7 +15,7 @@ const POLICY: &str = "# METADATA
 # description: One replica is none.
 # custom:
 #   id: enough-replicas
-#   checklist: replicas
+#   checklist: replication
 #   severity: high
 #   actions: {tier-0: Deny, tier-1: Deny, tier-2: Deny, tier-3: Deny}
 #   match:
@@ -249,9 +249,11 @@ fn bundles_that_are_not_as_signed_are_refused() {
     let with =
         |tarball: &str| refused(here, &["check", "db.yaml", "--policies", tarball, "--verification-key", "ec.pub"]);
     bundle(here, &[]);
-    insta::assert_snapshot!(with("bundle.tar.gz"), @"");
+    insta::assert_snapshot!(with("bundle.tar.gz"), @"seawall: the policies cannot be read: bundle.tar.gz: it is not signed (no .signatures.json), and --verification-key asks for it; sign it with `seawall policy bundle --signing-key`");
     bundle(here, &["--signing-key", "rsa"]);
-    insta::assert_snapshot!(with("bundle.tar.gz"), @"");
+    insta::assert_snapshot!(with("bundle.tar.gz"), @r#"
+    seawall: the policies cannot be read: bundle.tar.gz: .signatures.json is signed with "RS256"; the key ec.pub is for ES256
+    "#);
     bundle(here, &["--signing-key", "ec"]);
     let signed = entries(&path(here, "bundle.tar.gz"));
     let policy = "seawall/policies/enough_replicas/policy.rego";
@@ -260,13 +262,18 @@ fn bundles_that_are_not_as_signed_are_refused() {
     changed.insert("seawall/policies/other/policy.rego".to_owned(), b"package seawall.policies.other\n".to_vec());
     changed.remove("seawall/knowledge/replicas/data.json");
     pack(&path(here, "changed.tar.gz"), &changed);
-    insta::assert_snapshot!(with("changed.tar.gz"), @"");
+    insta::assert_snapshot!(with("changed.tar.gz"), @r#"
+    seawall: the policies cannot be read: changed.tar.gz: the files are not those that were signed:
+      seawall/policies/enough_replicas/policy.rego was changed
+      seawall/policies/other/policy.rego was not signed
+      seawall/knowledge/replicas/data.json is missing
+    "#);
     let mut stripped = signed;
     stripped.remove(".signatures.json");
     pack(&path(here, "stripped.tar.gz"), &stripped);
     assert!(with("stripped.tar.gz").contains("it is not signed"));
-    insta::assert_snapshot!(refused(here, &["check", "db.yaml", "--policies", "db.yaml"]), @"");
-    insta::assert_snapshot!(refused(here, &["check", "db.yaml", "--policies", "bundle.tar.gz", "--verification-key", "ec"]), @"");
+    insta::assert_snapshot!(refused(here, &["check", "db.yaml", "--policies", "db.yaml"]), @"seawall: the policies cannot be read: db.yaml is no gzip file; a bundle is a .tar.gz as `seawall policy bundle` or `opa build` writes it");
+    insta::assert_snapshot!(refused(here, &["check", "db.yaml", "--policies", "bundle.tar.gz", "--verification-key", "ec"]), @"seawall: ec has a private key, which no server should have; wanted a PEM public key or certificate, P-256, P-384 or RSA with 2048 bits or more; `openssl pkey -in key.pem -pubout -out public.pem` takes it out of a private key");
 }
 
 /// The embedded policies have thousands of files, data of every kind and long names.

@@ -103,7 +103,7 @@ fn flags_that_do_not_fit() {
     let path = files.path();
     ends_with(path, &["--tls-cert", "a.pem"], &["--tls-key"]);
     ends_with(path, &["--tls-key", "a.pem"], &["--tls-cert"]);
-    ends_with(path, &["--policies-only"], &["--policies <FOLDER>"]);
+    ends_with(path, &["--policies-only"], &["--policies <LOCATION>"]);
     ends_with(
         path,
         &["--tls-cert", "a.pem", "--tls-key", "a.pem"],

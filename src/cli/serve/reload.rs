@@ -13,7 +13,7 @@ use crate::server::handlers::App;
 use crate::server::policies;
 use crate::server::{Condition, Readiness};
 use crate::telemetry::metrics::Metrics;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,6 +58,13 @@ impl PoliciesArgs {
         readiness: &Readiness,
     ) -> anyhow::Result<(Option<Reload>, Arc<PolicySet>)> {
         let mut source = self.source.source()?;
+        if let (Some(cache), Some(Location::Path(path))) = (&self.policies_cache, &source.location) {
+            bail!(
+                "--policies-cache {} is for oci://…; {} is here already: leave the flag out",
+                cache.display(),
+                path.display()
+            );
+        }
         source.cache.clone_from(&self.policies_cache);
         let starting = source.clone();
         let started = tokio::task::spawn_blocking(move || starting.start(&settings)).await;
@@ -72,7 +79,7 @@ impl PoliciesArgs {
             Some(problem) => tracing::error!(problem, "the last good copy of the policies is used"),
             None => keep(&source, started.loaded.clone()).await,
         }
-        let watched = source.location.is_some();
+        let watched = source.can_change();
         let watcher = Watcher::new(source.clone(), &started.loaded, self.policies_poll);
         let reload = Reload { source, watcher, trouble: started.stale.is_some(), refused: None };
         Ok((watched.then_some(reload), policies))

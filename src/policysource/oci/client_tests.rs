@@ -216,6 +216,58 @@ async fn answers_outside_the_specification_are_told() {
     assert!(text.contains("it does not speak TLS: give --plain-http"), "{text}");
 }
 
+/// The same registry behind TLS, and the file with its certificate.
+async fn over_tls(folder: &std::path::Path) -> (String, PathBuf) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let file = folder.join("registry-ca");
+    std::fs::write(&file, made.cert.pem()).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(certs::provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(stream) = acceptor.accept(stream).await else { continue };
+            let service = hyper::service::service_fn(|request: Request<hyper::body::Incoming>| async move {
+                Ok::<_, std::convert::Infallible>(good(request.uri().path()))
+            });
+            let stream = hyper_util::rt::TokioIo::new(stream);
+            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(stream, service));
+        }
+    });
+    (format!("localhost:{port}"), file)
+}
+
+#[tokio::test]
+async fn https_is_checked_with_the_ca_that_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let (host, ca) = over_tls(folder.path()).await;
+    let with = |ca: &std::path::Path, host: &str| {
+        let options =
+            Options { ca: Some(ca.to_owned()), docker_config: Some(folder.path().join("none")), ..Options::default() };
+        Client::new(&format!("oci://{host}/team/policies:v1").parse().unwrap(), &options).unwrap()
+    };
+    let good = with(&ca, &host);
+    let digest = good.resolve().await.unwrap();
+    assert_eq!(good.pull(&digest).await.unwrap().digest, artifact().digest);
+    // another name, another CA, no TLS at all
+    let name = with(&ca, &host.replace("localhost", "127.0.0.1")).resolve().await.unwrap_err().to_string();
+    assert!(name.contains("cannot be reached") && name.contains("not valid for name"), "{name}");
+    let other = folder.path().join("other");
+    std::fs::write(&other, rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap().cert.pem())
+        .unwrap();
+    let other = with(&other, &host).resolve().await.unwrap_err().to_string();
+    assert!(other.contains("with --registry-ca"), "{other}");
+    let plain = client(&host, None).resolve().await.unwrap_err().to_string();
+    assert!(plain.contains("cannot be reached"), "{plain}");
+}
+
 #[test]
 fn challenges_are_read() {
     let text = "realm=\"https://a/t?x=1,2\", service=plain,scope=\"repository:a/b:pull,push\"";

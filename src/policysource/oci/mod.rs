@@ -246,7 +246,31 @@ mod tests {
     fn an_artifact_is_the_same_every_time() {
         assert_eq!(artifact(), artifact());
         let shown: Value = serde_json::from_slice(&artifact().manifest).unwrap();
-        insta::assert_snapshot!(format!("{shown:#}"), @"");
+        insta::assert_snapshot!(format!("{shown:#}"), @r#"
+        {
+          "schemaVersion": 2,
+          "mediaType": "application/vnd.oci.image.manifest.v1+json",
+          "config": {
+            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": "sha256:6511a7fa7bd9338e82cc10b9e49e910583bc166cdd30f6ada3d65cd2b53164e5",
+            "size": 155
+          },
+          "layers": [
+            {
+              "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+              "digest": "sha256:895a992cf39d96ad3d9ff9ebea50af1865a88ec74a03f0ac3e1a3e891f5530a2",
+              "size": 96,
+              "annotations": {
+                "org.opencontainers.image.title": "bundle.tar.gz"
+              }
+            }
+          ],
+          "annotations": {
+            "org.opencontainers.image.title": "Seawall policies",
+            "org.opencontainers.image.revision": "sha256:1"
+          }
+        }
+        "#);
         assert_eq!(read_manifest(&artifact().manifest).unwrap().revision.as_deref(), Some("sha256:1"));
     }
 
