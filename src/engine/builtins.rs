@@ -10,6 +10,7 @@
 //! otherwise (`not f(bad)` would then allow). So every builtin of a program is wrapped: the error is noted, and the
 //! evaluation counts as failed whatever the result says.
 
+use super::guards;
 use regorus::{Value, rvm::program::Program};
 use std::any::Any;
 use std::cell::RefCell;
@@ -91,6 +92,7 @@ thread_local! {
 /// The first error of a builtin on this thread since the last call.
 #[must_use]
 pub fn take_error() -> Option<String> {
+    guards::reset();
     ERROR.with(|error| error.borrow_mut().take())
 }
 
@@ -115,7 +117,10 @@ fn recorded<S: 'static, E: 'static, const I: usize>(
     let original = ORIGINALS.get(I).and_then(|slot| slot.get()?.downcast_ref::<Builtin<S, E>>());
     let too_long =
         name == "to_number" && arguments.iter().any(|a| a.as_string().is_ok_and(|text| text.len() > LONGEST_NUMBER));
+    let message = if name == "object.get" { guards::message(arguments) } else { None };
+    let is_message = message.is_some();
     let result = match original {
+        _ if is_message => message.unwrap_or(Ok(Value::Undefined)).map_err(|problem| anyhow::anyhow!(problem)),
         Some(_) if too_long => Err(anyhow::anyhow!("to_number: text longer than {LONGEST_NUMBER} bytes")),
         // strict, so that the error is told and not turned into undefined by the builtin itself
         Some(original) => original(span, expressions, arguments, true),
@@ -124,9 +129,9 @@ fn recorded<S: 'static, E: 'static, const I: usize>(
     match result {
         Ok(value) => Ok(value),
         Err(error) => {
-            ERROR.with(|slot| {
-                slot.borrow_mut().get_or_insert_with(|| format!("{name}: {}", short(&error.to_string())));
-            });
+            let text = short(&error.to_string());
+            let told = if is_message { text } else { format!("{name}: {text}") };
+            ERROR.with(|slot| slot.borrow_mut().get_or_insert(told));
             if strict { Err(error) } else { Ok(Value::Undefined) }
         }
     }

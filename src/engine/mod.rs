@@ -6,7 +6,9 @@
 pub mod analysis;
 pub mod builtins;
 pub mod compile;
+mod divergence;
 pub mod evaluate;
+mod guards;
 mod negation;
 pub mod pool;
 pub mod rewrite;

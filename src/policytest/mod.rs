@@ -1,6 +1,7 @@
 //! Runs the cases of policies: a front end of [`crate::review`], used when policies are loaded and by the tests.
 
 pub mod case;
+pub mod probe;
 
 use crate::engine::compile::EngineKind;
 use crate::engine::evaluate::Worker;

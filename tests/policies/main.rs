@@ -2,6 +2,7 @@
 //! nobody thought of.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod conformance;
 mod embedded;
 mod engine;
 mod exemption;
@@ -9,4 +10,5 @@ mod generated;
 mod opa;
 mod oracle;
 mod stored;
+mod tools;
 mod verdicts;
