@@ -12,6 +12,7 @@
 //! | [`decision`] | violations and actions become allow, deny, warn, audit | `admission`, `policy` |
 //! | `review` | the pipeline | the above and `config` |
 //! | [`server`], `check`, [`audit`] | front ends | everything but `cli` |
+//! | [`import`] | policies of Gatekeeper and conftest become policies of here | everything but `cli` |
 //! | `report` | one result, several formats | everything but front ends |
 //! | [`decisions`] | what would have been denied or patched, counted and kept | `decision`, `review`, `kubeapi` |
 //! | [`rollout`] | which namespaces can be enforced, worked out from violations and what is recorded | `decision`, `decisions`, `policy` |
@@ -31,6 +32,7 @@ pub mod context;
 pub mod decision;
 pub mod decisions;
 pub mod engine;
+pub mod import;
 pub mod kubeapi;
 pub mod patch;
 pub mod policy;

@@ -53,6 +53,7 @@ fn the_core_knows_no_front_end() {
         "cli",
         "audit",
         "checklist",
+        "import",
         "webhookconfig",
         "certs",
         "telemetry",

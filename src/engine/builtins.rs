@@ -131,7 +131,9 @@ fn recorded<S: 'static, E: 'static, const I: usize>(
         Err(error) => {
             let text = short(&error.to_string());
             let told = if is_message { text } else { format!("{name}: {text}") };
-            ERROR.with(|slot| slot.borrow_mut().get_or_insert(told));
+            ERROR.with(|slot| {
+                slot.borrow_mut().get_or_insert(told);
+            });
             if strict { Err(error) } else { Ok(Value::Undefined) }
         }
     }

@@ -117,7 +117,9 @@ fn name(body: &Json) -> Option<&'static str> {
 fn contains(node: &Json, kinds: &[&str]) -> bool {
     match node {
         Json::Array(items) => items.iter().any(|item| contains(item, kinds)),
-        Json::Object(fields) => fields.iter().any(|(key, value)| kinds.contains(&key.as_str()) || contains(value, kinds)),
+        Json::Object(fields) => {
+            fields.iter().any(|(key, value)| kinds.contains(&key.as_str()) || contains(value, kinds))
+        }
         _ => false,
     }
 }

@@ -164,6 +164,10 @@ impl Guards<'_> {
     /// The place of an expression with its quotes, and with parentheses that it begins or ends within.
     fn whole(&self, expression: &Json) -> Option<(usize, usize)> {
         let (mut start, mut end) = span(only(expression)?.1)?;
+        if let Some(key) = expression.get("Object").and_then(|o| o.get("fields")?.get(0)?.get(1)) {
+            // regorus lets an object begin at its last key
+            start = self.text.get(..self.whole(key)?.0)?.rfind('{')?;
+        }
         if matches!(only(expression)?.0, "String" | "RawString") {
             let quote = |at: usize| self.text.as_bytes().get(at).is_some_and(|b| matches!(b, b'"' | b'`'));
             if !quote(start) && start > 0 && quote(start - 1) && quote(end) {
@@ -194,7 +198,8 @@ impl Guards<'_> {
         if kind == "Func" && begun.0.insert(full.clone()) {
             let arguments = head.get("args").and_then(Json::as_array).map_or(0, Vec::len);
             let message = quoted(&format!("{MARK}begin {full}"));
-            let definition = format!("{name}({}) if object.get({message}, 0, false)\n", vec!["_"; arguments].join(", "));
+            let arguments: Vec<String> = (0..arguments).map(|n| format!("begun_{n}__")).collect();
+            let definition = format!("{name}({}) if object.get({message}, 0, false)\n", arguments.join(", "));
             if let Some((start, _)) = span(spec) {
                 // where the line begins, so that `else` of another definition is not cut off
                 self.edits.push((start, false, i64::MIN, definition));
@@ -258,7 +263,8 @@ impl Guards<'_> {
         let id = format!("{sign} at {}", span(body).map_or(0, |(start, _)| start));
         for (operand, kind) in [left, right].into_iter().zip(kinds) {
             if !literal(operand) || matches!(kind, "left" | "right" | "integer") {
-                let name = if matches!(kind, "left" | "right") { format!("{} {id}", self.package) } else { sign.to_owned() };
+                let name =
+                    if matches!(kind, "left" | "right") { format!("{} {id}", self.package) } else { sign.to_owned() };
                 self.wrap(operand, kind, &name, "0");
             }
         }
@@ -348,7 +354,9 @@ fn loops(node: &Json) -> bool {
         Json::Object(fields) => match only(node) {
             Some(("SomeIn" | "SomeVars", _)) => true,
             Some(("ArrayCompr" | "SetCompr" | "ObjectCompr" | "Every" | "NotExpr", _)) => false,
-            Some(("RefBrack", body)) => body.get("index").is_some_and(|index| index.get("Var").is_some()) || loops(body),
+            Some(("RefBrack", body)) => {
+                body.get("index").is_some_and(|index| index.get("Var").is_some()) || loops(body)
+            }
             _ => fields.iter().filter(|(key, _)| *key != "span").any(|(_, value)| loops(value)),
         },
         _ => false,

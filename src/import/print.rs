@@ -101,7 +101,10 @@ impl<'a> Printer<'a> {
                     Some(if as_is { format!("import {full}") } else { format!("import {full} as {name}") })
                 }
                 None => {
-                    self.problem(import, format!("`import {}`: only the libraries of the template are known", path.join(".")));
+                    self.problem(
+                        import,
+                        format!("`import {}`: only the libraries of the template are known", path.join(".")),
+                    );
                     None
                 }
             },
@@ -115,7 +118,8 @@ impl<'a> Printer<'a> {
     fn rule(&mut self, rule: &Json, target: Option<&Target>) -> String {
         if let Some(default) = rule.get("Default") {
             let arguments = list(default, "args");
-            let arguments = if arguments.is_empty() { String::new() } else { format!("({})", self.joined(arguments, "")) };
+            let arguments =
+                if arguments.is_empty() { String::new() } else { format!("({})", self.joined(arguments, "")) };
             let name = self.expression(child(default, "refr"), "");
             return format!("default {name}{arguments} := {}", self.expression(child(default, "value"), ""));
         }
@@ -247,7 +251,8 @@ impl<'a> Printer<'a> {
             _ => String::new(),
         };
         for with in list(statement, "with_mods") {
-            let (refr, value) = (self.expression(child(with, "refr"), indent), self.expression(child(with, "as"), indent));
+            let (refr, value) =
+                (self.expression(child(with, "refr"), indent), self.expression(child(with, "as"), indent));
             text.push_str(&format!(" with {refr} as {value}"));
         }
         text
@@ -401,33 +406,29 @@ impl<'a> Printer<'a> {
         }
         keys.reverse();
         let mut parts: Vec<String> = Vec::new();
-        let mut constants = Vec::new();
-        let mut constant = true;
+        let mut names = Vec::new();
         for key in keys {
             let text = match key.get("field") {
                 Some(field) => field.get(1).and_then(Json::as_str),
                 None => key.get("String").and_then(|s| s.get("value")?.as_str()),
             };
-            match text {
-                Some(text) => {
-                    parts.push(if word(text) { format!(".{text}") } else { format!("[{}]", json_text(&Json::from(text))) });
-                    if constant {
-                        constants.push(text.to_owned());
-                    }
-                }
-                None => {
-                    constant = false;
-                    parts.push(format!("[{}]", self.expression(key, indent)));
-                }
-            }
+            parts.push(match text {
+                Some(text) if word(text) => format!(".{text}"),
+                Some(text) => format!("[{}]", json_text(&Json::from(text))),
+                None => format!("[{}]", self.expression(key, indent)),
+            });
+            names.push(text.map(str::to_owned));
         }
         let root = match only(at) {
             Some(("Var", body)) => child(body, "value").as_str().unwrap_or("_").to_owned(),
             _ => self.strong(at, indent, TERM),
         };
-        match self.names.resolve(&root, &constants) {
+        match self.names.resolve(&root, &names) {
             Ok(None) => format!("{root}{}", parts.concat()),
-            Ok(Some((new, used))) => format!("{new}{}", parts.get(used..).unwrap_or_default().concat()),
+            Ok(Some((new, kept))) => {
+                let kept: String = kept.into_iter().filter_map(|at| parts.get(at)).map(String::as_str).collect();
+                format!("{new}{kept}")
+            }
             Err(problem) => {
                 self.problem(node, problem);
                 format!("{root}{}", parts.concat())
@@ -457,7 +458,10 @@ impl<'a> Printer<'a> {
     }
 
     fn spread(&self, body: &Json) -> bool {
+        // regorus lets an object begin at its last key
+        let first = list(body, "fields").first().and_then(|field| only(field.get(1)?)).map(|(_, key)| line(key));
         self.text(child(body, "span")).is_some_and(|text| text.contains('\n'))
+            || first.is_some_and(|first| first < line(body))
     }
 
     fn last_line(&self, node: &Json) -> u64 {
@@ -504,7 +508,8 @@ pub(super) fn line(node: &Json) -> u64 {
 
 /// Whether a key can stand after a dot.
 fn word(key: &str) -> bool {
-    let keywords = ["not", "some", "every", "with", "as", "default", "else", "import", "package", "in", "if", "contains"];
+    let keywords =
+        ["not", "some", "every", "with", "as", "default", "else", "import", "package", "in", "if", "contains"];
     let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
     !key.is_empty()
         && !key.starts_with(|c: char| c.is_ascii_digit())

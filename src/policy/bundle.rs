@@ -38,10 +38,12 @@ pub enum BundleError {
         size: u64,
     },
     /// A file is not UTF-8.
-    #[error("{0} is not UTF-8 text")]
-    NotText(PathBuf),
+    #[error("{0}:{1}: is not UTF-8 text from here on; save the file as UTF-8, or take it out of the folder")]
+    NotText(PathBuf, usize),
     /// Folders nest too deep, or a symbolic link leads back.
-    #[error("{0}: folders nest deeper than {DEEPEST} levels, or a symbolic link leads back to a folder above")]
+    #[error(
+        "{0}: folders nest deeper than {DEEPEST} levels, or a symbolic link leads back to a folder above; remove the link"
+    )]
     TooDeep(PathBuf),
     /// A data file is not readable or in the wrong place.
     #[error("{file}: {problem}")]
@@ -237,7 +239,7 @@ fn collect_embedded(folder: &Dir<'static>, files: &mut BTreeMap<String, String>)
     for file in folder.files() {
         let path = file.path().to_string_lossy().replace('\\', "/");
         if wanted(&path) {
-            let text = file.contents_utf8().ok_or_else(|| BundleError::NotText(file.path().to_owned()))?;
+            let text = file.contents_utf8().ok_or_else(|| BundleError::NotText(file.path().to_owned(), 1))?;
             files.insert(path, text.to_owned());
         }
     }
@@ -264,7 +266,10 @@ fn collect(root: &Path, folder: &Path, depth: usize, files: &mut BTreeMap<String
                 return Err(BundleError::TooLarge { path, size: info.len() });
             }
             let bytes = std::fs::read(&path).map_err(|e| read(&path, e))?;
-            let text = String::from_utf8(bytes).map_err(|_| BundleError::NotText(path.clone()))?;
+            let text = String::from_utf8(bytes).map_err(|error| {
+                let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+                BundleError::NotText(path.clone(), good.iter().filter(|byte| **byte == b'\n').count() + 1)
+            })?;
             let relative = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
             files.insert(relative, text);
         }
@@ -316,7 +321,7 @@ mod tests {
     fn files_that_are_not_text_or_too_large_are_named() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("p.rego"), [0xff, 0xfe]).unwrap();
-        assert!(matches!(Bundle::read(folder.path()), Err(BundleError::NotText(_))));
+        assert!(matches!(Bundle::read(folder.path()), Err(BundleError::NotText(_, 1))));
         std::fs::write(folder.path().join("p.rego"), vec![b' '; 2 * 1024 * 1024]).unwrap();
         assert!(matches!(Bundle::read(folder.path()), Err(BundleError::TooLarge { .. })));
     }

@@ -40,7 +40,7 @@ pub fn problems(bundle: &Bundle, set: &PolicySet) -> Vec<String> {
     let mut worker = Worker::new();
     for policy in set.policies() {
         match bundle.cases.get(policy.unit.package.trim_start_matches("data.")) {
-            Some(cases) => problems.extend(no_quiet_case(policy, cases)),
+            Some(cases) => problems.extend(no_quiet_case(set, policy, cases)),
             None => problems.extend(on_bare_objects(set, policy, &mut worker)),
         }
     }
@@ -62,14 +62,14 @@ pub fn warnings(bundle: &Bundle, set: &PolicySet) -> Vec<String> {
     set.policies().iter().filter(unproven).map(warning).collect()
 }
 
-fn no_quiet_case(policy: &Policy, cases: &[CaseFiles]) -> Option<String> {
+fn no_quiet_case(set: &PolicySet, policy: &Policy, cases: &[CaseFiles]) -> Option<String> {
     // a case that cannot be read is told when cases are run
     let quiet = |files: &CaseFiles| !Case::parse(files).is_ok_and(|case| case.expects_violations());
     (!cases.iter().any(quiet)).then(|| {
         format!(
             "{}: each of the {} cases of {} expects a violation, which a rule that denies everything fulfils too; add a case of \
              an object that is in order, with `violations: []` in its expected.yaml",
-            policy.file,
+            set.place(policy, "violation"),
             cases.len(),
             policy.id()
         )
@@ -84,9 +84,10 @@ fn on_bare_objects(set: &PolicySet, policy: &Policy, worker: &mut Worker) -> Opt
             let Ok(case) = bare(group, version, resource, operation) else { continue };
             if let Some(problem) = case.failures(set, policy.id(), LIMIT, worker).into_iter().next() {
                 return Some(format!(
-                    "{}: it has no cases, and on a bare {} it failed: {problem}; a policy must answer on every object of its \
-                     kind, also where fields are absent",
-                    policy.file,
+                    "{}: {} has no answer to a bare {}: {problem}; it must answer within a second on every object that it \
+                     matches, also where fields are absent, with members of the shape in docs/policy-format.md",
+                    set.place(policy, "violation"),
+                    policy.id(),
                     kind(resource)
                 ));
             }

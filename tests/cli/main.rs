@@ -22,5 +22,6 @@ mod checklist_page;
 mod exemptions;
 mod field;
 mod formats;
+mod import;
 mod pipelines;
 mod rig;

@@ -12,6 +12,7 @@ mod broken;
 mod drain;
 mod exemptions;
 mod hostile;
+mod hostile_policies;
 mod limits;
 mod process;
 mod reload;

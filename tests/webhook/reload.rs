@@ -69,7 +69,7 @@ async fn bad_sets_leave_the_last_good_one_serving() {
         assert!(allows(&serve, 2).await && !allows(&serve, 1).await, "{name}");
     }
     change(&serve, REFUSED, |folder| std::fs::write(folder.join("p.rego"), [0xff, 0xfe, 0x00]).unwrap()).await;
-    assert!(serve.policies_condition().await.1.contains("p.rego is not UTF-8 text"));
+    assert!(serve.policies_condition().await.1.contains("p.rego:1: is not UTF-8 text"));
     change(&serve, REFUSED, |folder| std::fs::remove_file(folder.join("p.rego")).unwrap()).await;
     assert!(serve.policies_condition().await.1.contains("no .rego file"));
     change(&serve, REFUSED, |folder| std::fs::remove_dir(folder).unwrap()).await;
