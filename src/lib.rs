@@ -15,6 +15,7 @@
 //! | [`policysource`] | where a policy set comes from, and how it travels: folder, tarball, ConfigMap, registry | `policy`, `policytest`, `config`, `report` |
 //! | [`policydiff`] | two policy sets over the same objects; a front end | everything but `cli` |
 //! | [`explain`] | why a policy did or did not fire, and its page; a front end | everything but `cli` |
+//! | [`import`] | policies of Gatekeeper and conftest become policies of here | everything but `cli` |
 //! | `report` | one result, several formats | everything but front ends |
 //! | [`decisions`] | what would have been denied or patched, counted and kept | `decision`, `review`, `kubeapi` |
 //! | [`rollout`] | which namespaces can be enforced, worked out from violations and what is recorded | `decision`, `decisions`, `policy` |
@@ -41,6 +42,7 @@ pub mod decisions;
 pub mod docs;
 pub mod engine;
 pub mod explain;
+pub mod import;
 pub mod kubeapi;
 pub mod lint;
 pub mod patch;

@@ -57,6 +57,7 @@ fn the_core_knows_no_front_end() {
         "audit",
         "checklist",
         "explain",
+        "import",
         "webhookconfig",
         "certs",
         "telemetry",

@@ -3,6 +3,7 @@
 mod bundle;
 mod catalogue;
 mod diff;
+mod import;
 mod new;
 
 use clap::{Args, Subcommand};
@@ -27,6 +28,8 @@ enum Command {
     New(Box<new::NewArgs>),
     /// Show which verdicts and patches change from one policy set to another, for whom: the blast radius
     Diff(Box<diff::DiffArgs>),
+    /// Make policies of Gatekeeper's ConstraintTemplates and of conftest's policies
+    Import(Box<import::ImportArgs>),
 }
 
 /// Runs one.
@@ -37,5 +40,6 @@ pub(super) fn run(command: PolicyCommand) -> anyhow::Result<ExitCode> {
         Command::Push(args) => bundle::push(&args),
         Command::New(args) => new::run(*args),
         Command::Diff(args) => diff::run(&args),
+        Command::Import(args) => import::run(*args),
     }
 }

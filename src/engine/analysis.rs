@@ -35,6 +35,8 @@ pub enum Construct {
     RuleHead,
     /// `with` outside a test.
     With,
+    /// What an engine answers differently from OPA ([`super::divergence`]).
+    Divergence,
     /// A division by what could be zero.
     Division,
     /// An assignment as a whole body.

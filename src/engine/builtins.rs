@@ -10,6 +10,7 @@
 //! otherwise (`not f(bad)` would then allow). So every builtin of a program is wrapped: the error is noted, and the
 //! evaluation counts as failed whatever the result says.
 
+use super::guards;
 use crate::words::closest;
 use regorus::{Value, rvm::program::Program};
 use std::any::Any;
@@ -142,6 +143,7 @@ thread_local! {
 /// The first error of a builtin on this thread since the last call.
 #[must_use]
 pub fn take_error() -> Option<String> {
+    guards::reset();
     ERROR.with(|error| error.borrow_mut().take())
 }
 
@@ -166,7 +168,10 @@ fn recorded<S: 'static, E: 'static, const I: usize>(
     let original = ORIGINALS.get(I).and_then(|slot| slot.get()?.downcast_ref::<Builtin<S, E>>());
     let too_long =
         name == "to_number" && arguments.iter().any(|a| a.as_string().is_ok_and(|text| text.len() > LONGEST_NUMBER));
+    let message = if name == "object.get" { guards::message(arguments) } else { None };
+    let is_message = message.is_some();
     let result = match original {
+        _ if is_message => message.unwrap_or(Ok(Value::Undefined)).map_err(|problem| anyhow::anyhow!(problem)),
         Some(_) if too_long => Err(anyhow::anyhow!("to_number: text longer than {LONGEST_NUMBER} bytes")),
         // strict, so that the error is told and not turned into undefined by the builtin itself
         Some(original) => original(span, expressions, arguments, true),
@@ -175,8 +180,10 @@ fn recorded<S: 'static, E: 'static, const I: usize>(
     match result {
         Ok(value) => Ok(value),
         Err(error) => {
+            let text = short(&error.to_string());
+            let told = if is_message { text } else { format!("{name}: {text}") };
             ERROR.with(|slot| {
-                slot.borrow_mut().get_or_insert_with(|| format!("{name}: {}", short(&error.to_string())));
+                slot.borrow_mut().get_or_insert(told);
             });
             if strict { Err(error) } else { Ok(Value::Undefined) }
         }

@@ -3,6 +3,8 @@
 
 use super::analysis::{self, Construct, Refused, Rules};
 use super::builtins::{self, short};
+use super::divergence;
+use super::guards::{self, Begun};
 use super::negation;
 use super::rewrite;
 use super::shape;
@@ -109,9 +111,14 @@ impl Modules {
         let prepare = |problem: String| CompileError::Prepare { package: "all modules".to_owned(), problem };
         let Trees { written, trees } = trees(sources)?;
         // as written first: there the columns are those of the files
-        let (rules, mut refused) = analysis::analyse(written.as_ref().unwrap_or(&trees));
+        let read = |trees: &serde_json::Value| {
+            let (rules, mut refused) = analysis::analyse(trees);
+            refused.extend(trees.as_array().into_iter().flatten().flat_map(divergence::refused));
+            (rules, refused)
+        };
+        let (rules, mut refused) = read(written.as_ref().unwrap_or(&trees));
         if refused.is_empty() && written.is_some() {
-            refused = analysis::analyse(&trees).1;
+            refused = read(&trees).1;
         }
         if !refused.is_empty() {
             return Err(CompileError::Refused(refused));
@@ -121,6 +128,7 @@ impl Modules {
         let mut without_shared = rewritten.clone();
         let mut engine = rewritten.clone();
         engine.set_gather_prints(true);
+        let mut begun = Begun::default();
         for tree in trees.as_array().into_iter().flatten() {
             let text = |key: &str| tree.get("source").and_then(|s| s.get(key)?.as_str()).unwrap_or_default();
             let (file, imports) = (text("file"), tree::imports(tree));
@@ -136,6 +144,9 @@ impl Modules {
                 continue;
             }
             let module = module?;
+            let package = rules.iter().find(|(_, rule)| rule.at.0 == file).and_then(|(name, _)| name.rsplit_once('.'));
+            let package = package.map_or("", |(package, _)| package);
+            let module = guards::guarded(&module, package, &mut begun).map_err(|e| prepare(format!("{file}: {e}")))?;
             let written = rewrite::for_interpreter(text("contents"), tree, &imports);
             engine.add_policy(file.to_owned(), written).map_err(|e| prepare(e.to_string()))?;
             let package = rewritten.add_policy(file.to_owned(), module.clone()).map_err(|e| prepare(e.to_string()))?;
@@ -217,7 +228,7 @@ pub(super) fn trees<'s>(sources: impl IntoIterator<Item = &'s Source>) -> Result
 
 /// Syntax trees nest deeper than serde_json reads by default; the parser of the engine itself bounds expressions to 32
 /// levels, so a deeper document cannot come from it. Read on a thread of its own with room for that.
-fn parse_deep(text: &str) -> Result<serde_json::Value, serde_json::Error> {
+pub(super) fn parse_deep(text: &str) -> Result<serde_json::Value, serde_json::Error> {
     use serde::Deserialize;
     let mut reader = serde_json::Deserializer::from_str(text);
     serde_json::Value::deserialize(&mut reader)

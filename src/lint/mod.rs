@@ -318,6 +318,7 @@ impl Found {
             Construct::DefaultFunction => "engine/default-function",
             Construct::RuleHead => "engine/rule-head",
             Construct::With => "engine/with",
+            Construct::Divergence => "engine/divergence",
             Construct::Division => "engine/division",
             Construct::Assignment => "engine/bare-assignment",
         };

@@ -261,6 +261,13 @@ impl PolicySet {
         &self.modules
     }
 
+    /// Where a policy's rule is defined first, as `file:line`; its file where it has no such rule.
+    #[must_use]
+    pub fn place(&self, policy: &Policy, rule: &str) -> String {
+        let found = self.modules.rules.get(&format!("{}.{rule}", policy.unit.package));
+        found.map_or_else(|| policy.file.clone(), |rule| format!("{}:{}", rule.at.0, rule.at.1))
+    }
+
     /// Which policies concern which requests.
     #[must_use]
     pub const fn matcher(&self) -> &Matcher {

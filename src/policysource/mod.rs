@@ -23,7 +23,7 @@ use crate::config::Settings;
 use crate::engine::shape;
 use crate::policy::bundle::{Bundle, BundleError};
 use crate::policy::store::{PolicyError, PolicySet};
-use crate::policytest;
+use crate::policytest::{self, probe};
 use files::Files;
 use keys::VerificationKey;
 use oci::layout::{self, LayoutError};
@@ -394,6 +394,13 @@ impl PolicySource {
                     failing.len(),
                     told.join("\n")
                 )));
+            }
+            let unproven = probe::problems(bundle, &written);
+            if !unproven.is_empty() {
+                return Err(PolicyError::Case(unproven.join("\n")));
+            }
+            for warning in probe::warnings(bundle, &set) {
+                tracing::warn!(warning, "a policy without cases is loaded");
             }
         }
         Ok(set)

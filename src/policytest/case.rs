@@ -197,6 +197,26 @@ impl Case {
         Ok(Self { name: files.name.clone(), request: request(input)?, context, expected })
     }
 
+    /// A case of nothing but a request, with no facts and no expectations.
+    #[must_use]
+    pub fn of_request(name: &str, request: Request) -> Self {
+        Self { name: name.to_owned(), request, context: Context::default(), expected: Expected::default() }
+    }
+
+    /// Whether it expects that the policy finds something.
+    #[must_use]
+    pub fn expects_violations(&self) -> bool {
+        self.expected.paths().is_some_and(|paths| !paths.is_empty())
+    }
+
+    /// Why the policy has no answer to the request, whatever the case expects.
+    pub fn failures(&self, set: &PolicySet, policy: &str, limit: Duration, worker: &mut Worker) -> Vec<String> {
+        let Some(snapshot) = self.snapshot(set, policy) else { return Vec::new() };
+        let phases = [Phase::Validate, Phase::Mutate];
+        let mut run = |phase| review(&self.request, &snapshot, phase, Instant::now() + limit, worker).failures;
+        phases.into_iter().flat_map(|phase| run(phase)).map(|failure| failure.reason).collect()
+    }
+
     /// The request of the case.
     #[must_use]
     pub const fn request(&self) -> &Request {

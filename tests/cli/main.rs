@@ -27,6 +27,7 @@ mod editor;
 mod exemptions;
 mod field;
 mod formats;
+mod import;
 mod lint;
 mod pipelines;
 mod policy_new;

@@ -133,6 +133,72 @@ fn constructs_on_which_engines_differ_are_refused() {
 }
 
 #[test]
+fn two_values_at_once_are_the_policys_failure() {
+    // regorus 0.14.1's RVM takes one of them, or none, and says nothing
+    for body in [
+        "violation contains x if { x := q }\nq := 1\nq := 2",
+        "violation contains 1 if not q\nq if input.n\nq := false",
+        "violation contains x if { x := f(1) }\nf(x) := 1 if x == 1\nf(x) := 2 if x > 0",
+        "violation contains x if { x := f([1, 2]) }\nf(l) := y if { some y in l }",
+        "violation contains 1 if not f(1)\nf(x) := false if x == 1\nf(x) if x > 0",
+        "violation contains 1 if { o := {k: v | some v in [1, 2]; k := \"a\"}; count(o) == 1 }",
+        "violation contains 1 if p.a\np[k] := v if { some v in [1, 2]; k := \"a\" }",
+    ] {
+        let [rvm, interpreter] = both(body, json!({"n": 1}));
+        assert!(
+            matches!(&rvm, Err(EvaluationError::Builtin(e)) if e.contains("two different values")),
+            "{body}: {rvm:?}"
+        );
+        assert!(interpreter.is_err(), "{body}: {interpreter:?}");
+    }
+    // equal ones are one, and each call, object and request is for itself
+    agree("violation contains x if { x := q }\nq := 1\nq := input.n", json!({"n": 1}), json!([1]));
+    agree(
+        "violation contains [f(1), f(2), f(1)]\nf(x) := \"a\" if x == 1\nf(x) := (x + 1) if x > 1",
+        json!({}),
+        json!([["a", 3, "a"]]),
+    );
+    agree(
+        "violation contains l if { l := [o | some n in [1, 2]; o := {k: v | some k in [\"a\"]; v := n}] }",
+        json!({}),
+        json!([[{"a": 1}, {"a": 2}]]),
+    );
+}
+
+#[test]
+fn arithmetic_on_what_is_no_number_is_the_policys_failure() {
+    for body in [
+        "violation contains 1 if not input.text - 1 == 0",
+        "violation contains 1 if input.n + input.text > 1",
+        "violation contains 1 if (input.n * 2) - (input.text + 1) > 1",
+        "violation contains 1 if { s := {1}; x := s - input.n; x == s }",
+        "violation contains 1 if 1.5 % 1 == 0",
+        "violation contains 1 if input.half % 2 == 0",
+    ] {
+        let [rvm, interpreter] = both(body, json!({"n": 1, "half": 0.5, "text": "x"}));
+        assert!(matches!(rvm, Err(EvaluationError::Builtin(_))), "{body}: {rvm:?}");
+        assert!(interpreter.is_err(), "{body}: {interpreter:?}");
+    }
+    agree("violation contains x if { x := ((input.n + 2) * 3 - (5 - input.n)) % 4 }", json!({"n": 1}), json!([1]));
+    agree("violation contains x if { x := {1, 2} - {input.n} }", json!({"n": 1}), json!([[2]]));
+    // an absent operand is undefined, as everywhere
+    agree("violation contains 1 if not input.none == 1\nviolation contains input.none - 1", json!({}), json!([1]));
+}
+
+#[test]
+fn what_conformance_cases_show_is_refused() {
+    refused(
+        "default d := [x | some x in [1]]\nd := 1 if false\nviolation contains 1 if d",
+        "a comprehension as a `default`",
+    );
+    refused("violation contains 1 if { 1, 2 in {1, 2} }", "`key, value in …`");
+    refused("violation contains 1 if data.seawall.knowledge.x[2]", "a number as a key of `data`");
+    refused("violation contains 1 if glob.match(\"{a/,}b\", null, \"b\")", "an empty alternative");
+    refused("violation contains 1 if glob.match(input.pattern, null, \"b\")", "pattern that is not a literal");
+    agree("violation contains k if some k, v in input.o", json!({"o": {"a": 1}}), json!(["a"]));
+}
+
+#[test]
 fn what_panics_hangs_or_aborts_is_refused() {
     refused(
         "violation contains x if x := numbers.range(1, input.replicas)",

@@ -2,6 +2,7 @@
 //! nobody thought of.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod conformance;
 mod embedded;
 mod engine;
 mod exemption;
@@ -10,5 +11,6 @@ mod opa;
 mod oracle;
 mod selfdiff;
 mod stored;
+mod tools;
 mod trace;
 mod verdicts;

@@ -6,10 +6,11 @@ use seawall::engine::value;
 use seawall::policy::store::Policy;
 use seawall::review::Snapshot;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// A running `opaeval`. It ends when its standard input closes.
@@ -22,7 +23,7 @@ pub(crate) struct Oracle {
 impl Oracle {
     /// Builds (cached by Go) and starts it; `None` where there is no Go, said loudly.
     pub(crate) fn start() -> Option<Self> {
-        let mut process = Command::new(program()?)
+        let mut process = Command::new(tool("opaeval")?)
             .arg("-bundle")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies"))
             .stdin(Stdio::piped())
@@ -90,17 +91,23 @@ impl Drop for Oracle {
     }
 }
 
-fn program() -> Option<PathBuf> {
-    static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
-    PROGRAM.get_or_init(build).clone()
+/// A program of tests/tools that is ours, built (cached by Go) once; `None` where there is no Go, said loudly.
+pub(crate) fn tool(name: &'static str) -> Option<PathBuf> {
+    built(name, &format!("./{name}"))
 }
 
-fn build() -> Option<PathBuf> {
+/// The same for any package that tests/tools has.
+pub(crate) fn built(name: &'static str, package: &str) -> Option<PathBuf> {
+    static PROGRAMS: Mutex<BTreeMap<&str, Option<PathBuf>>> = Mutex::new(BTreeMap::new());
+    PROGRAMS.lock().unwrap().entry(name).or_insert_with(|| build(name, package)).clone()
+}
+
+fn build(name: &str, package: &str) -> Option<PathBuf> {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools");
-    let built =
-        Command::new("go").args(["build", "-trimpath", "-o", "bin/opaeval", "./opaeval"]).current_dir(&tools).status();
+    let output = format!("bin/{name}");
+    let built = Command::new("go").args(["build", "-trimpath", "-o", &output, package]).current_dir(&tools).status();
     match built {
-        Ok(status) => assert!(status.success(), "opaeval does not build"),
+        Ok(status) => assert!(status.success(), "{name} does not build"),
         Err(error) if std::env::var("SEAWALL_CLUSTER_TESTS").as_deref() == Ok("require") => {
             panic!("the comparison with OPA needs Go: {error}")
         }
@@ -112,12 +119,12 @@ fn build() -> Option<PathBuf> {
             return None;
         }
     }
-    Some(tools.join("bin/opaeval"))
+    Some(tools.join(output))
 }
 
 /// One form for equal answers: keys in one order, whole numbers as integers (OPA writes 1.0 as 1), and the answer itself, a
 /// set, sorted.
-fn canonical(answer: Value) -> Value {
+pub(crate) fn canonical(answer: Value) -> Value {
     match ordered(answer) {
         Value::Array(mut items) => {
             items.sort_by_key(Value::to_string);

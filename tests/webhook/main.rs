@@ -14,6 +14,7 @@ mod distribution;
 mod drain;
 mod exemptions;
 mod hostile;
+mod hostile_policies;
 mod limits;
 mod process;
 mod reload;

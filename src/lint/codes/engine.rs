@@ -100,6 +100,21 @@ few(request) if request.object.spec.replicas == 7
         ),
     ),
     refused(
+        "engine/divergence",
+        "An engine answers it differently from OPA",
+        "OPA's own conformance cases show that one of the two engines gives another answer and says nothing \
+         (docs/engine-divergences.md).",
+        "Write what the message says instead.",
+        Rules(
+            r#"violation contains problem(["spec"]) if 0, "debug" in input.request.object.spec.list
+"#,
+        ),
+        Rules(
+            r#"violation contains problem(["spec"]) if input.request.object.spec.list[0] == "debug"
+"#,
+        ),
+    ),
+    refused(
         "engine/division",
         "A division by what could be zero",
         "It is an error, so the policy has no verdict.",

@@ -1,0 +1,383 @@
+//! Makes the RVM notice what it lets pass in silence, where OPA and the interpreter fail: a rule, function or object that has two
+//! different values at once, and arithmetic on what is no number.
+//!
+//! Values and operands go through a call of `object.get` with a text that no object can be, which the wrapper of builtins
+//! ([`super::builtins`]) takes for a message to this module: it notes an error, or hands the value on. A function says first
+//! that it begins, in a definition of its own that never holds, so that values of two calls are not compared.
+
+use regorus::{Engine, Value};
+use serde_json::Value as Json;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// What messages begin with.
+const MARK: &str = "seawall guard: ";
+
+thread_local! {
+    /// The values seen since the begin of a function or comprehension, or of the evaluation: by name, then by key.
+    static SEEN: RefCell<HashMap<String, BTreeMap<Value, Value>>> = RefCell::new(HashMap::new());
+}
+
+/// Forgets what the last evaluation has seen.
+pub(super) fn reset() {
+    SEEN.with(|seen| seen.borrow_mut().clear());
+}
+
+/// Handles the arguments of an `object.get` that is a message. `None` where it is none.
+pub(super) fn message(arguments: &[Value]) -> Option<Result<Value, String>> {
+    let [text, key, value] = arguments else { return None };
+    let text = text.as_string().ok()?;
+    let (kind, name) = text.strip_prefix(MARK)?.split_once(' ')?;
+    let fits = |wanted: bool| if wanted { Ok(value.clone()) } else { Err(format!("{name}: {}", operand(value))) };
+    Some(match kind {
+        "begin" => {
+            SEEN.with(|seen| seen.borrow_mut().remove(name));
+            Ok(value.clone())
+        }
+        "number" => fits(matches!(value, Value::Number(_))),
+        "integer" => fits(if let Value::Number(number) = value { number.is_integer() } else { false }),
+        "left" if matches!(value, Value::Number(_) | Value::Set(_)) => {
+            let is_set = Value::from(matches!(value, Value::Set(_)));
+            SEEN.with(|seen| seen.borrow_mut().insert(name.to_owned(), BTreeMap::from([(Value::Null, is_set)])));
+            Ok(value.clone())
+        }
+        "right" => {
+            let is_set = Value::from(matches!(value, Value::Set(_)));
+            let left = SEEN.with(|seen| seen.borrow().get(name).and_then(|v| v.get(&Value::Null)).cloned());
+            fits(matches!(value, Value::Number(_) | Value::Set(_)) && left.is_none_or(|left| left == is_set))
+        }
+        "value" => SEEN.with(|seen| {
+            let mut seen = seen.borrow_mut();
+            let of_name = seen.entry(name.to_owned()).or_default();
+            match of_name.get(key) {
+                Some(before) if before != value => Err(format!("{name} has two different values at once")),
+                Some(_) => Ok(value.clone()),
+                None => {
+                    of_name.insert(key.clone(), value.clone());
+                    Ok(value.clone())
+                }
+            }
+        }),
+        _ => fits(false),
+    })
+}
+
+fn operand(value: &Value) -> String {
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Set(_) => "a set",
+        Value::Object(_) => "an object",
+        Value::Undefined => "nothing",
+    };
+    format!("an operand is {kind}, which does not fit")
+}
+
+/// Functions that say where they begin: full names, over all modules.
+#[derive(Default)]
+pub(super) struct Begun(BTreeSet<String>);
+
+/// The module with messages. `package` is its full package.
+///
+/// # Errors
+/// The engine's words where the module does not parse.
+pub(super) fn guarded(text: &str, package: &str, begun: &mut Begun) -> Result<String, String> {
+    let mut engine = Engine::new();
+    engine.add_policy("guarded".to_owned(), text.to_owned()).map_err(|e| e.to_string())?;
+    let printed = engine.get_ast_as_json().map_err(|e| e.to_string())?;
+    let trees = super::compile::parse_deep(&printed).map_err(|e| e.to_string())?;
+    let rules = trees.get(0).and_then(|tree| tree.get("ast")?.get("rules")).unwrap_or(&Json::Null);
+    let mut guards = Guards { text, package, edits: Vec::new(), number: 0 };
+    let ambiguous = ambiguous(rules);
+    for rule in rules.as_array().into_iter().flatten() {
+        if let Some(name) = rule_name(rule).filter(|name| ambiguous.contains(*name)) {
+            guards.rule(rule, name, begun);
+        }
+        guards.node(rule);
+    }
+    Ok(guards.applied())
+}
+
+/// Names of complete rules, functions and partial objects that may have two values at once.
+fn ambiguous(rules: &Json) -> BTreeSet<String> {
+    let mut values: BTreeMap<&str, (usize, BTreeSet<String>, bool)> = BTreeMap::new();
+    for rule in rules.as_array().into_iter().flatten() {
+        let (Some(name), Some(spec)) = (rule_name(rule), rule.get("Spec")) else { continue };
+        let Some((kind, head)) = spec.get("head").and_then(only) else { continue };
+        if kind == "Set" {
+            continue;
+        }
+        let (count, known, several) = values.entry(name).or_default();
+        let partial = kind == "Compr" && head.get("refr").is_some_and(|refr| refr.get("Var").is_none());
+        *several |= partial;
+        let bodies = spec.get("bodies").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+        *count += bodies.len().max(1);
+        for (position, assign) in
+            [head.get("assign")].into_iter().chain(bodies.iter().skip(1).map(|body| body.get("assign"))).enumerate()
+        {
+            let value = assign.and_then(|assign| assign.get("value"));
+            let text = match value {
+                None => "true".to_owned(),
+                Some(value) if constant(value) => without_spans(value).to_string(),
+                // each is another one than all others
+                Some(_) => format!("{count} {position}"),
+            };
+            known.insert(text);
+            *several |= value.is_some_and(|value| !constant(value)) && bodies.iter().any(loops);
+        }
+    }
+    let may = |(count, known, several): &(usize, BTreeSet<String>, bool)| *several || (*count > 1 && known.len() > 1);
+    values.into_iter().filter(|(_, found)| may(found)).map(|(name, _)| name.to_owned()).collect()
+}
+
+struct Guards<'s> {
+    text: &'s str,
+    package: &'s str,
+    /// Place, whether it ends something, rank among those of the same place, and what is inserted.
+    edits: Vec<(usize, bool, i64, String)>,
+    number: i64,
+}
+
+impl Guards<'_> {
+    fn applied(mut self) -> String {
+        // ends come before begins; of several begins the outer comes first, of several ends the inner
+        self.edits.sort_by(|a, b| (a.0, !a.1, a.2).cmp(&(b.0, !b.1, b.2)));
+        let mut text = self.text.to_owned();
+        for (at, _, _, insert) in self.edits.into_iter().rev() {
+            text.insert_str(at, &insert);
+        }
+        text
+    }
+
+    /// Puts an expression into a message.
+    fn wrap(&mut self, expression: &Json, kind: &str, name: &str, key: &str) {
+        let Some((start, end)) = self.whole(expression) else { return };
+        self.number += 1;
+        let begin = format!("object.get({}, {key}, ", quoted(&format!("{MARK}{kind} {name}")));
+        self.edits.push((start, false, self.number, begin));
+        self.edits.push((end, true, -self.number, ")".to_owned()));
+    }
+
+    /// The place of an expression with its quotes, and with parentheses that it begins or ends within.
+    fn whole(&self, expression: &Json) -> Option<(usize, usize)> {
+        let (mut start, mut end) = span(only(expression)?.1)?;
+        if let Some(key) = expression.get("Object").and_then(|o| o.get("fields")?.get(0)?.get(1)) {
+            // regorus lets an object begin at its last key
+            start = self.text.get(..self.whole(key)?.0)?.rfind('{')?;
+        }
+        if matches!(only(expression)?.0, "String" | "RawString") {
+            let quote = |at: usize| self.text.as_bytes().get(at).is_some_and(|b| matches!(b, b'"' | b'`'));
+            if !quote(start) && start > 0 && quote(start - 1) && quote(end) {
+                (start, end) = (start - 1, end + 1);
+            }
+        }
+        loop {
+            let (closing, opening) = unbalanced(self.text.get(start..end)?);
+            if closing > 0 {
+                start = self.text.get(..start)?.rfind('(')?;
+            } else if opening > 0 {
+                end += self.text.get(end..)?.find(')')? + 1;
+            } else {
+                return Some((start, end));
+            }
+        }
+    }
+
+    /// The values of a rule that may have several.
+    fn rule(&mut self, rule: &Json, name: &str, begun: &mut Begun) {
+        let Some(spec) = rule.get("Spec") else { return };
+        let Some((kind, head)) = spec.get("head").and_then(only) else { return };
+        let full = format!("{}.{name}", self.package);
+        let key = match head.get("refr").and_then(|refr| refr.get("RefBrack")?.get("index")) {
+            Some(index) => self.whole(index).and_then(|(start, end)| self.text.get(start..end)).unwrap_or("0"),
+            None => "0",
+        };
+        if kind == "Func" && begun.0.insert(full.clone()) {
+            let arguments = head.get("args").and_then(Json::as_array).map_or(0, Vec::len);
+            let message = quoted(&format!("{MARK}begin {full}"));
+            let arguments: Vec<String> = (0..arguments).map(|n| format!("begun_{n}__")).collect();
+            let definition = format!("{name}({}) if object.get({message}, 0, false)\n", arguments.join(", "));
+            if let Some((start, _)) = span(spec) {
+                // where the line begins, so that `else` of another definition is not cut off
+                self.edits.push((start, false, i64::MIN, definition));
+            }
+        }
+        let bodies = spec.get("bodies").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+        for value in bodies.iter().skip(1).filter_map(|body| body.get("assign")?.get("value")) {
+            self.wrap(value, "value", &full, key);
+        }
+        if let Some(value) = head.get("assign").and_then(|assign| assign.get("value")) {
+            self.wrap(value, "value", &full, key);
+        } else {
+            // a definition without a value is true, which another one may contradict
+            let refr = head.get("refr").and_then(|refr| span(only(refr)?.1)).map(|(_, end)| end);
+            let end = match kind {
+                "Func" => refr.and_then(|end| closed(self.text, end)),
+                _ => refr,
+            };
+            if let Some(end) = end {
+                self.number += 1;
+                let message = quoted(&format!("{MARK}value {full}"));
+                self.edits.push((end, true, self.number, format!(" := object.get({message}, {key}, true)")));
+            }
+        }
+    }
+
+    /// Arithmetic and comprehensions of objects, wherever they stand.
+    fn node(&mut self, node: &Json) {
+        match node {
+            Json::Array(items) => items.iter().for_each(|item| self.node(item)),
+            Json::Object(fields) => {
+                match only(node) {
+                    Some(("ArithExpr", body)) => self.arithmetic(body),
+                    Some(("ObjectCompr", body)) => self.comprehension(body),
+                    _ => {}
+                }
+                fields.iter().filter(|(key, _)| *key != "span").for_each(|(_, value)| self.node(value));
+            }
+            _ => {}
+        }
+    }
+
+    fn arithmetic(&mut self, body: &Json) {
+        let (Some(left), Some(right)) = (body.get("lhs"), body.get("rhs")) else { return };
+        let literal = |operand: &Json| operand.get("Number").is_some();
+        if literal(left) && literal(right) && body.get("op").and_then(Json::as_str) != Some("Mod") {
+            return;
+        }
+        let kinds = match body.get("op").and_then(Json::as_str).unwrap_or_default() {
+            "Sub" => ["left", "right"],
+            "Mod" => ["integer", "integer"],
+            _ => ["number", "number"],
+        };
+        let sign = match body.get("op").and_then(Json::as_str).unwrap_or_default() {
+            "Sub" => "minus",
+            "Mod" => "rem",
+            "Mul" => "mul",
+            "Div" => "div",
+            _ => "plus",
+        };
+        let id = format!("{sign} at {}", span(body).map_or(0, |(start, _)| start));
+        for (operand, kind) in [left, right].into_iter().zip(kinds) {
+            if !literal(operand) || matches!(kind, "left" | "right" | "integer") {
+                let name =
+                    if matches!(kind, "left" | "right") { format!("{} {id}", self.package) } else { sign.to_owned() };
+                self.wrap(operand, kind, &name, "0");
+            }
+        }
+    }
+
+    fn comprehension(&mut self, body: &Json) {
+        let (Some(key), Some(value), Some(query)) = (body.get("key"), body.get("value"), body.get("query")) else {
+            return;
+        };
+        let first = query.get("stmts").and_then(Json::as_array).and_then(|stmts| span(stmts.first()?));
+        let key = self.whole(key).and_then(|(start, end)| self.text.get(start..end));
+        let (Some((first, _)), Some(key)) = (first, key.map(str::to_owned)) else { return };
+        let name = format!("the object of {} at {first}", self.package);
+        self.number += 1;
+        let message = quoted(&format!("{MARK}begin {name}"));
+        // last of what is inserted here: `some once in [1];` stands before it already
+        self.edits.push((first, false, i64::MIN, format!("object.get({message}, 0, true); ")));
+        self.wrap(value, "value", &name, &key);
+    }
+}
+
+fn quoted(text: &str) -> String {
+    Json::from(text).to_string()
+}
+
+/// How many brackets a text closes that it did not open, and opens that it does not close. Texts in it do not count.
+fn unbalanced(text: &str) -> (usize, usize) {
+    let (mut closing, mut open) = (0, 0_usize);
+    walk(text, |_, c| match c {
+        '(' | '[' | '{' => open += 1,
+        ')' | ']' | '}' if open == 0 => closing += 1,
+        ')' | ']' | '}' => open -= 1,
+        _ => {}
+    });
+    (closing, open)
+}
+
+/// The end of the arguments that begin after `start`.
+fn closed(text: &str, start: usize) -> Option<usize> {
+    let (mut open, mut end) = (0_usize, None);
+    walk(text.get(start..)?, |at, c| match c {
+        '(' if end.is_none() => open += 1,
+        ')' if end.is_none() => {
+            open = open.saturating_sub(1);
+            if open == 0 {
+                end = Some(start + at + 1);
+            }
+        }
+        _ => {}
+    });
+    end
+}
+
+/// Every character that is in no text and no comment.
+fn walk(text: &str, mut see: impl FnMut(usize, char)) {
+    let mut within = None;
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        match within {
+            Some('"') if escaped => escaped = false,
+            Some('"') if c == '\\' => escaped = true,
+            Some(end) if c == end => within = None,
+            Some(_) => {}
+            None if matches!(c, '"' | '`') => within = Some(c),
+            None if c == '#' => within = Some('\n'),
+            None => see(at, c),
+        }
+    }
+}
+
+fn rule_name(rule: &Json) -> Option<&str> {
+    let head = rule.get("Spec")?.get("head")?;
+    let mut refr = only(head)?.1.get("refr")?;
+    while let Some((kind, body)) = only(refr) {
+        if kind == "Var" {
+            return body.get("value")?.as_str();
+        }
+        refr = body.get("refr")?;
+    }
+    None
+}
+
+/// Whether a node loops: `some`, or a key that may be a free variable. More than do are taken for loops.
+fn loops(node: &Json) -> bool {
+    match node {
+        Json::Array(items) => items.iter().any(loops),
+        Json::Object(fields) => match only(node) {
+            Some(("SomeIn" | "SomeVars", _)) => true,
+            Some(("ArrayCompr" | "SetCompr" | "ObjectCompr" | "Every" | "NotExpr", _)) => false,
+            Some(("RefBrack", body)) => {
+                body.get("index").is_some_and(|index| index.get("Var").is_some()) || loops(body)
+            }
+            _ => fields.iter().filter(|(key, _)| *key != "span").any(|(_, value)| loops(value)),
+        },
+        _ => false,
+    }
+}
+
+fn constant(value: &Json) -> bool {
+    matches!(only(value), Some(("String" | "RawString" | "Number" | "Bool" | "Null", _)))
+}
+
+fn without_spans(value: &Json) -> Json {
+    let (kind, body) = only(value).unwrap_or(("", &Json::Null));
+    serde_json::json!([kind, body.get("value")])
+}
+
+fn only(node: &Json) -> Option<(&str, &Json)> {
+    let fields = node.as_object().filter(|fields| fields.len() == 1)?;
+    fields.iter().next().map(|(kind, body)| (kind.as_str(), body))
+}
+
+fn span(body: &Json) -> Option<(usize, usize)> {
+    let offset = |key: &str| body.get("span")?.get(key)?.as_u64().and_then(|n| usize::try_from(n).ok());
+    Some((offset("start")?, offset("end")?))
+}
