@@ -42,8 +42,8 @@ pub struct TestRule {
     pub todo: bool,
     /// Name of the rule in the engines.
     rule: String,
-    /// Why the RVM is not asked.
-    distrusted: Option<String>,
+    /// A construct for which the RVM is not asked; but for `with` the interpreter may be wrong on it as well.
+    pub distrusted: Option<String>,
 }
 
 /// Test modules beside the modules that they test, ready to be run by any number of threads.
@@ -330,9 +330,9 @@ fn analyse(own: &[Module<'_>], known: &Rules) -> (Rules, BTreeMap<String, String
             let full = format!("{}.{name}", module.package);
             // a test may read any policy, and replace what it likes, but for that there is the interpreter
             refused.retain(|r| !r.problem.ends_with("belongs to another policy"));
-            if let Some(first) = refused.first() {
-                let with = refused.iter().any(|r| r.problem.starts_with("`with`"));
-                let problem = if with { "it uses `with`".to_owned() } else { first.problem.clone() };
+            let with = |r: &&Refused| r.problem.starts_with("`with`");
+            if let Some(first) = refused.iter().find(|r| !with(r)).or_else(|| refused.first()) {
+                let problem = if with(&first) { "it uses `with`".to_owned() } else { first.problem.clone() };
                 distrusted.entry(full.clone()).or_insert(problem);
             }
             let rule = rules.entry(full).or_insert_with(|| Rule { at: (module.file.clone(), line), ..Rule::default() });
