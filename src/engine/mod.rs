@@ -11,6 +11,7 @@ pub mod coverage;
 pub mod evaluate;
 mod negation;
 pub mod pool;
+mod replaced;
 pub mod rewrite;
 pub mod shape;
 pub mod shared;

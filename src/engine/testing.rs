@@ -9,6 +9,7 @@ use super::builtins;
 use super::compile::{self, CompileError, Modules, Source};
 use super::coverage::Coverage;
 use super::evaluate::EvaluationError;
+use super::replaced;
 use super::rewrite;
 use regorus::rvm::vm::RegoVM;
 use regorus::utils::limits::ExecutionTimerConfig;
@@ -89,6 +90,7 @@ impl TestModules {
     pub fn prepare(modules: &Modules, sources: &[Source], data: Value) -> Result<Self, CompileError> {
         let prepare = |problem: String| CompileError::Prepare { package: "the tests".to_owned(), problem };
         let (trees, renamed) = one_name_each(sources)?;
+        let trees = values_first(trees)?;
         let own: Vec<Module<'_>> = trees.as_array().into_iter().flatten().filter_map(Module::new).collect();
         let (rules, distrusted, refused) = analyse(&own, &modules.rules);
         if !refused.is_empty() {
@@ -255,6 +257,19 @@ fn one_name_each(sources: &[Source]) -> Result<(Json, Renamed), CompileError> {
         source.text = text;
     }
     if renamed.is_empty() { Ok((trees, renamed)) } else { Ok((compile::trees(&sources)?, renamed)) }
+}
+
+/// The syntax trees after the values of `with` were written out.
+fn values_first(trees: Json) -> Result<Json, CompileError> {
+    let mut changed = false;
+    let source = |printed: &Json| {
+        let text = |key: &str| printed.get("source").and_then(|s| s.get(key)?.as_str()).unwrap_or_default();
+        let moved = replaced::written_out(text("contents"), printed.get("ast").unwrap_or(&Json::Null));
+        changed |= moved.is_some();
+        Source { file: text("file").to_owned(), text: moved.unwrap_or_else(|| text("contents").to_owned()) }
+    };
+    let sources: Vec<Source> = trees.as_array().into_iter().flatten().map(source).collect();
+    if changed { compile::trees(&sources) } else { Ok(trees) }
 }
 
 /// The rules of a module, without their defaults.

@@ -146,6 +146,21 @@ fn negated_calls_mean_what_opa_means_also_where_input_is_replaced() {
 }
 
 #[test]
+fn a_rule_that_the_value_of_with_reads_is_there_for_the_statement_too() {
+    let test = "
+key := \"a\"
+
+test_key if {
+\tpolicy.violation == {found(key)} with input as {\"request\": {\"object\": {key: 2}}}
+}
+
+found(path) := {\"msg\": \"bad\", \"path\": [path], \"found\": 2, \"wanted\": 1, \"fix\": \"a: 1\"}
+";
+    let all = rows(&subject(RULE, test));
+    assert_eq!(all[1].result, Outcome::Passed, "{}", problems(&all[1]));
+}
+
+#[test]
 fn a_change_of_the_policy_is_noticed() {
     let subject = subject(RULE, "\ntest_one if true\n");
     let stop = Options { stop_at_first: true, ..Options::default() };
