@@ -14,6 +14,7 @@ pub mod evaluate;
 mod guards;
 mod negation;
 pub mod pool;
+mod replaced;
 pub mod rewrite;
 pub mod shape;
 pub mod shared;

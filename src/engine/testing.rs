@@ -9,6 +9,7 @@ use super::builtins;
 use super::compile::{self, CompileError, Modules, Source};
 use super::coverage::Coverage;
 use super::evaluate::EvaluationError;
+use super::replaced;
 use super::rewrite;
 use super::tree;
 use regorus::rvm::vm::RegoVM;
@@ -43,8 +44,8 @@ pub struct TestRule {
     pub todo: bool,
     /// Name of the rule in the engines.
     rule: String,
-    /// Why the RVM is not asked.
-    distrusted: Option<String>,
+    /// A construct for which the RVM is not asked; but for `with` the interpreter may be wrong on it as well.
+    pub distrusted: Option<String>,
 }
 
 /// Test modules beside the modules that they test, ready to be run by any number of threads.
@@ -90,6 +91,7 @@ impl TestModules {
     pub fn prepare(modules: &Modules, sources: &[Source], data: Value) -> Result<Self, CompileError> {
         let prepare = |problem: String| CompileError::Prepare { package: "the tests".to_owned(), problem };
         let (trees, renamed) = one_name_each(sources)?;
+        let trees = values_first(trees)?;
         let own: Vec<Module<'_>> = trees.as_array().into_iter().flatten().filter_map(Module::new).collect();
         let (rules, distrusted, refused) = analyse(&own, &modules.rules);
         if !refused.is_empty() {
@@ -258,6 +260,19 @@ fn one_name_each(sources: &[Source]) -> Result<(Json, Renamed), CompileError> {
     if renamed.is_empty() { Ok((trees, renamed)) } else { Ok((compile::trees(&sources)?.trees, renamed)) }
 }
 
+/// The syntax trees after the values of `with` were written out.
+fn values_first(trees: Json) -> Result<Json, CompileError> {
+    let mut changed = false;
+    let source = |printed: &Json| {
+        let text = |key: &str| printed.get("source").and_then(|s| s.get(key)?.as_str()).unwrap_or_default();
+        let moved = replaced::written_out(text("contents"), printed.get("ast").unwrap_or(&Json::Null));
+        changed |= moved.is_some();
+        Source { file: text("file").to_owned(), text: moved.unwrap_or_else(|| text("contents").to_owned()) }
+    };
+    let sources: Vec<Source> = trees.as_array().into_iter().flatten().map(source).collect();
+    if changed { compile::trees(&sources) } else { Ok(trees) }
+}
+
 /// The rules of a module, without their defaults.
 fn definitions<'t>(module: &Module<'t>) -> impl Iterator<Item = &'t Json> {
     let rules = module.tree.get("rules").and_then(Json::as_array);
@@ -331,9 +346,9 @@ fn analyse(own: &[Module<'_>], known: &Rules) -> (Rules, BTreeMap<String, String
             let full = format!("{}.{name}", module.package);
             // a test may read any policy, and replace what it likes, but for that there is the interpreter
             refused.retain(|r| !r.problem.ends_with("belongs to another policy"));
-            if let Some(first) = refused.first() {
-                let with = refused.iter().any(|r| r.problem.starts_with("`with`"));
-                let problem = if with { "it uses `with`".to_owned() } else { first.problem.clone() };
+            let with = |r: &&Refused| r.problem.starts_with("`with`");
+            if let Some(first) = refused.iter().find(|r| !with(r)).or_else(|| refused.first()) {
+                let problem = if with(&first) { "it uses `with`".to_owned() } else { first.problem.clone() };
                 distrusted.entry(full.clone()).or_insert(problem);
             }
             let rule = rules.entry(full).or_insert_with(|| Rule { at: (module.file.clone(), line), ..Rule::default() });

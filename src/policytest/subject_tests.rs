@@ -106,12 +106,24 @@ test_prints if {
 }
 
 test_builtin if to_number(\"many\") == 1
-
-test_unknown if no_such_function(1)
 ";
     let all = rows(&subject(RULE, test));
     let told: Vec<String> = all.iter().skip(1).map(|r| format!("{}: {}", r.name, problems(r))).collect();
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r"
+    test_undefined: it is undefined: a statement of it does not hold; wanted true
+    it went no further than line 7: x == 2
+    test_false: it is false; wanted true
+    test_number: it is 1; wanted true
+    todo_test_later: Skipped
+    test_twice: Passed
+    test_twice#01: it is undefined: a statement of it does not hold; wanted true
+    test_set: it is a set, and a set is never `true`; write `test_x if { … }`
+    test_function: it takes arguments, so nothing can run it; remove them, or name it otherwise
+    test_keys: its head has a key, and a key that does not hold would be missing rather than false; write a rule of its own for each, or `every`
+    test_prints: it is undefined: a statement of it does not hold; wanted true
+    it went no further than line 32: false
+    test_builtin: it is an error (could not parse string as number); wanted true
+    ");
     let prints = all.iter().find(|row| row.name == "test_prints").map(|row| row.result.clone());
     assert!(matches!(prints, Some(Outcome::Failed(Failure { prints, .. })) if prints.len() == 1));
 }
@@ -131,6 +143,21 @@ fn negated_calls_mean_what_opa_means_also_where_input_is_replaced() {
     let test = "\nf(x) := x if x\n\ntest_negated if not f(input.x) == 0 with input as {\"x\": false}\n";
     let all = rows(&subject(RULE, test));
     assert!(all[1].is_bad(), "{:?}", all[1]);
+}
+
+#[test]
+fn a_rule_that_the_value_of_with_reads_is_there_for_the_statement_too() {
+    let test = "
+key := \"a\"
+
+test_key if {
+\tpolicy.violation == {found(key)} with input as {\"request\": {\"object\": {key: 2}}}
+}
+
+found(path) := {\"msg\": \"bad\", \"path\": [path], \"found\": 2, \"wanted\": 1, \"fix\": \"a: 1\"}
+";
+    let all = rows(&subject(RULE, test));
+    assert_eq!(all[1].result, Outcome::Passed, "{}", problems(&all[1]));
 }
 
 #[test]

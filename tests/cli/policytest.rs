@@ -41,7 +41,7 @@ fn copy(name: &str) -> tempfile::TempDir {
             if entry.path().is_dir() {
                 copy(&entry.path(), &to)
             } else {
-                drop(std::fs::copy(entry.path(), to).unwrap())
+                assert!(std::fs::copy(entry.path(), to).is_ok())
             }
         }
     }
@@ -53,28 +53,86 @@ fn copy(name: &str) -> tempfile::TempDir {
 #[test]
 fn what_passes_is_one_line() {
     let run = test(&["green", "--jobs", "1"]);
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r#"
+    ok: 2 cases and 3 tests of 1 policy: 5 passed, in … s with 1 thread
+    both engines answered 3, the interpreter alone 2 (2: it uses `with`)
+    "#);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
 }
 
 #[test]
 fn verbose_lists_each() {
     let run = test(&["green/class_owner", "--jobs", "1", "-v"]);
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r#"
+    pass class-owner cases/no-owner
+    pass class-owner cases/owner
+    pass class-owner test_a_team_is_fine (interpreter alone)
+    pass class-owner test_nobody_is_found (interpreter alone)
+    pass class-owner test_teams
+
+    ok: 2 cases and 3 tests of 1 policy: 5 passed, in … s with 1 thread
+    both engines answered 3, the interpreter alone 2 (2: it uses `with`)
+    "#);
     assert_eq!(run.code, 0);
 }
 
 #[test]
 fn a_failure_says_what_where_and_why() {
     let run = test(&["red", "--jobs", "2"]);
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r#"
+    FAIL class-owner cases/no-owner
+      red/class_owner/cases/no-owner/expected.yaml: it is not as expected (- expected, + found)
+          violations:
+          - path: /metadata/labels/owner
+        -   found: nobody
+        +   found: ""
+            msg: nobody knows
+        - - path: /provisioner
+        -   msg: not seen at all
+    FAIL class-owner cases/personal
+      red/class_owner/cases/personal/expected.yaml: it is not as expected (- expected, + found)
+        - violations: []
+        + violations:
+        + - path: /metadata/name
+        +   msg: a class in the name of a person
+    FAIL class-owner test_personal
+      red/class_owner/policy_test.rego:14: it is undefined: a statement of it does not hold; wanted true
+      it went no further than line 19: violation.wanted == "another"
+      printed red/class_owner/policy_test.rego:17: violations 2
+    FAIL class-owner test_teams
+      red/class_owner/policy_test.rego:23: it is []; wanted true
+    skip class-owner todo_test_upper_case (red/class_owner/policy_test.rego:25)
+
+    FAILED: 3 cases and 4 tests of 1 policy: 3 passed, 4 failed, 1 skipped, in … s with 2 threads
+    both engines answered 4, the interpreter alone 3 (3: it uses `with`)
+    "#);
     assert_eq!((run.code, run.stderr.as_str()), (1, ""));
 }
 
 #[test]
 fn everything_that_is_broken_is_told_at_once_and_the_rest_runs() {
     let run = test(&["broken", "--jobs", "1"]);
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r#"
+    ERROR class-owner cases/typo
+      broken/class_owner/cases/typo/expected.yaml:3: unknown field `mesage`, expected one of path, msg, found, wanted, fix
+    FAIL class-untested
+      broken/class_untested/policy.rego: no case and no test: add cases/<name>/input.yaml and expected.yaml beside it
+    ERROR broken/class_owner/cases/half: the case has no expected.yaml; add it, or remove the folder
+    ERROR broken/stray/cases: its cases are not run: there is no policy.rego beside it; a policy with cases is a file of that name
+    ERROR broken/class_owner/policy_test.rego: --> broken/class_owner/policy_test.rego:4:1
+        |
+      4 | 
+        | ^
+      error: expecting expression
+    ERROR broken/class_refused/policy.rego:14: walk is not a permitted builtin; use one of src/engine/builtins.rs or a function of policies/seawall/lib
+    ERROR broken/class_syntax/policy.rego: --> broken/class_syntax/policy.rego:15:1
+         |
+      15 | }
+         | ^
+      error: expecting expression
+
+    FAILED: 3 cases and 0 tests of 4 policies: 2 passed, 1 failed, 6 could not be run, in … s with 1 thread
+    "#);
     assert_eq!((run.code, run.stderr.as_str()), (2, ""));
 }
 
@@ -91,16 +149,30 @@ fn a_pattern_chooses_by_name_policy_and_path() {
     assert_eq!(names("^class-owner/cases"), "cases/no-owner cases/owner cases/personal");
     let nothing = test(&["red", "--run", "no such name"]);
     assert_eq!(nothing.code, 2);
-    insta::assert_snapshot!(nothing.stderr, @"");
+    insta::assert_snapshot!(nothing.stderr, @r#"seawall: no case and no test matches "no such name"; --verbose lists their names"#);
 }
 
 #[test]
 fn coverage_names_lines_and_a_threshold_fails() {
     let run = test(&["green", "--jobs", "1", "--coverage"]);
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r#"
+    coverage: 66.6 % of 15 lines
+      green/class_owner/policy.rego: 66.6 %, not evaluated: 26-30
+
+    ok: 2 cases and 3 tests of 1 policy: 5 passed, in … s with 1 thread
+    both engines answered 3, the interpreter alone 2 (2: it uses `with`)
+    "#);
     assert_eq!(run.code, 0);
     let run = test(&["green", "--jobs", "1", "--coverage-threshold", "99"]);
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r#"
+    coverage: 66.6 % of 15 lines
+      green/class_owner/policy.rego: 66.6 %, not evaluated: 26-30
+    FAIL less than 99 % is covered of
+      green/class_owner/policy.rego: 66.6 %
+
+    ok: 2 cases and 3 tests of 1 policy: 5 passed, in … s with 1 thread
+    both engines answered 3, the interpreter alone 2 (2: it uses `with`)
+    "#);
     assert_eq!(run.code, 1);
     assert_eq!(test(&["green", "--coverage-threshold", "10"]).code, 0);
     assert_eq!(test(&["green", "--coverage-threshold", "110"]).code, 2);
@@ -110,17 +182,64 @@ fn coverage_names_lines_and_a_threshold_fails() {
 fn update_shows_and_rewrites_and_keeps_the_head() {
     let folder = copy("red");
     let run = test_in(folder.path(), &["red", "--update", "--run", "cases", "--jobs", "1"]);
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r#"
+    FAIL class-owner cases/no-owner
+      red/class_owner/cases/no-owner/expected.yaml: it is not as expected (- expected, + found)
+          violations:
+          - path: /metadata/labels/owner
+        -   found: nobody
+        +   found: ""
+            msg: nobody knows
+        - - path: /provisioner
+        -   msg: not seen at all
+    FAIL class-owner cases/personal
+      red/class_owner/cases/personal/expected.yaml: it is not as expected (- expected, + found)
+        - violations: []
+        + violations:
+        + - path: /metadata/name
+        +   msg: a class in the name of a person
+
+    FAILED: 3 cases and 0 tests of 1 policy: 1 passed, 2 failed, in … s with 1 thread
+    --- red/class_owner/cases/no-owner/expected.yaml
+    +++ red/class_owner/cases/no-owner/expected.yaml
+      
+      violations:
+      - path: /metadata/labels/owner
+    -   found: nobody
+    +   found: ""
+        msg: nobody knows
+    - - path: /provisioner
+    -   msg: not seen at all
+    updated red/class_owner/cases/no-owner/expected.yaml
+
+    --- red/class_owner/cases/personal/expected.yaml
+    +++ red/class_owner/cases/personal/expected.yaml
+    - violations: []
+    + violations:
+    + - path: /metadata/name
+    +   msg: a class in the name of a person
+    updated red/class_owner/cases/personal/expected.yaml
+
+    2 files rewritten; run the tests again
+    "#);
     assert_eq!(run.code, 0, "{}", run.stderr);
     let text = std::fs::read_to_string(folder.path().join("red/class_owner/cases/no-owner/expected.yaml")).unwrap();
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    # A class that nobody owns.
+    # The text is what the platform's page says.
+
+    violations:
+    - path: /metadata/labels/owner
+      found: ""
+      msg: nobody knows
+    "#);
     let again = test_in(folder.path(), &["red", "--run", "cases"]);
     assert_eq!(again.code, 0, "{}", again.stdout);
     // tests are not rewritten, so they still fail
     assert_eq!(test_in(folder.path(), &["red", "--update"]).code, 1);
     let embedded = test(&["--update"]);
     assert_eq!(embedded.code, 2);
-    insta::assert_snapshot!(embedded.stderr, @"");
+    insta::assert_snapshot!(embedded.stderr, @r#"seawall: --update rewrites files, and the embedded policies have none; name their folder: seawall test PATH --update"#);
 }
 
 #[test]
@@ -147,17 +266,48 @@ fn json_and_junit_say_the_same() {
         .enumerate()
         .map(|(n, part)| if n == 0 { part.to_owned() } else { format!("time=\"…{}", &part[part.find('"').unwrap()..]) })
         .collect();
-    insta::assert_snapshot!(timeless, @"");
+    insta::assert_snapshot!(timeless, @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <testsuites name="seawall test" tests="8" failures="4" errors="0" time="…">
+      <testsuite name="class-owner" tests="8" failures="4" errors="0" skipped="1" time="…">
+        <testcase name="cases/no-owner" classname="class-owner" time="…"><failure type="failure" message="it is not as expected (- expected, + found)">red/class_owner/cases/no-owner/expected.yaml
+    it is not as expected (- expected, + found)
+      violations:
+      - path: /metadata/labels/owner
+    -   found: nobody
+    +   found: &quot;&quot;
+        msg: nobody knows
+    - - path: /provisioner
+    -   msg: not seen at all</failure></testcase>
+        <testcase name="cases/owner" classname="class-owner" time="…"/>
+        <testcase name="cases/personal" classname="class-owner" time="…"><failure type="failure" message="it is not as expected (- expected, + found)">red/class_owner/cases/personal/expected.yaml
+    it is not as expected (- expected, + found)
+    - violations: []
+    + violations:
+    + - path: /metadata/name
+    +   msg: a class in the name of a person</failure></testcase>
+        <testcase name="test_a_team_is_fine" classname="class-owner" time="…"/>
+        <testcase name="test_nobody_is_found" classname="class-owner" time="…"/>
+        <testcase name="test_personal" classname="class-owner" time="…"><failure type="failure" message="it is undefined: a statement of it does not hold; wanted true">red/class_owner/policy_test.rego:14
+    it is undefined: a statement of it does not hold; wanted true
+    it went no further than line 19: violation.wanted == &quot;another&quot;
+    printed red/class_owner/policy_test.rego:17: violations 2</failure></testcase>
+        <testcase name="test_teams" classname="class-owner" time="…"><failure type="failure" message="it is []; wanted true">red/class_owner/policy_test.rego:23
+    it is []; wanted true</failure></testcase>
+        <testcase name="todo_test_upper_case" classname="class-owner" time="…"><skipped/></testcase>
+      </testsuite>
+    </testsuites>
+    "#);
 }
 
 #[test]
-fn what_the_server_would_load_is_tested_without_a_path() {
-    let run = test(&["--policies", "green", "--run", "^class-owner/"]);
+fn a_path_extends_what_the_server_would_load() {
+    let run = test(&["green/class_owner", "--policies", "red"]);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-    assert!(run.stdout.contains("2 cases and 3 tests of 73 policies: 5 passed"), "{}", run.stdout);
+    assert!(run.stdout.contains("2 cases and 3 tests of 1 policy: 5 passed"), "{}", run.stdout);
     let missing = test(&["no-such-folder"]);
     assert_eq!(missing.code, 2);
-    insta::assert_snapshot!(missing.stderr, @"");
+    insta::assert_snapshot!(missing.stderr, @"seawall: no-such-folder: no such folder; wanted a folder with .rego files");
 }
 
 /// The policies of this repository, by their folder: a policy in it is found with the library beside it.
@@ -167,7 +317,7 @@ fn one_policy_of_a_bundle_is_tested_with_its_library() {
     let run = test_in(root, &["policies/seawall/policies/class_reclaim_retain"]);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("of 1 policy"), "{}", run.stdout);
-    insta::assert_snapshot!(run.stderr, @"");
+    insta::assert_snapshot!(run.stderr, @r#"note: policies brings the library along, so it stands for itself, as with --policies-only"#);
 }
 
 #[test]
