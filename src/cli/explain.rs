@@ -134,8 +134,7 @@ fn objects(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let inputs = input::read(&args.files, &mut stdin);
     let cluster = (args.live || args.cluster.given()).then_some(&args.cluster);
     let (snapshot, namespace) = (&args.snapshot, args.namespace.as_ref());
-    let context =
-        read_context(snapshot, &mut stdin, cluster, namespace, &set, &inputs.manifests, &mut options, now)?;
+    let context = read_context(snapshot, &mut stdin, cluster, namespace, &set, &inputs.manifests, &mut options, now)?;
     let mut report = Report { errors: inputs.errors, ..Report::default() };
     let mut kept = Keeper::default();
     let manifests = inputs.manifests;

@@ -52,7 +52,9 @@ impl Secrets {
                     match new.get(key) {
                         Some(other) => self.differences(value, other, named, plain),
                         // what is left out as a whole holds anything: annotations of others
-                        None => value.as_str().into_iter().filter(|text| !plain.contains(*text)).for_each(|t| self.add(t)),
+                        None => {
+                            value.as_str().into_iter().filter(|text| !plain.contains(*text)).for_each(|t| self.add(t))
+                        }
                     }
                 }
             }
@@ -154,7 +156,8 @@ mod tests {
         assert_eq!(secrets.text("ax7b"), "ax7b", "too short to be looked for within a text");
         assert_eq!(secrets.text("orders"), "orders", "in the open elsewhere");
         assert_eq!(secrets.text("db"), REDACTED, "by its name a secret, whatever else is called so");
-        let mut value = json!({"entry": {"name": "OTHER_TOKEN", "value": "9"}, "list": ["hunter2"], "image": "postgres:16"});
+        let mut value =
+            json!({"entry": {"name": "OTHER_TOKEN", "value": "9"}, "list": ["hunter2"], "image": "postgres:16"});
         secrets.clean(&mut value);
         let entry = json!({"name": "OTHER_TOKEN", "value": REDACTED});
         assert_eq!(value, json!({"entry": entry, "list": [REDACTED], "image": "postgres:16"}));

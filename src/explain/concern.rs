@@ -34,7 +34,8 @@ fn reason(metadata: &Metadata, request: &Request, tier: Tier, ending: bool) -> (
     let claims = !expand::claim_templates(request).is_empty();
     let pods = expand::pod_template(request).is_some();
     let direct = |rule: &&MatchRule| names(rule, &request.resource.group, &resource);
-    let part = |rule: &&MatchRule| claims && names(rule, "", "persistentvolumeclaims") || pods && names(rule, "", "pods");
+    let part =
+        |rule: &&MatchRule| claims && names(rule, "", "persistentvolumeclaims") || pods && names(rule, "", "pods");
     let rows: Vec<&MatchRule> = metadata.rules.iter().filter(|rule| direct(rule) || part(rule)).collect();
     let kinds = |rules: &[MatchRule]| rules.iter().flat_map(|r| r.resources.clone()).collect::<BTreeSet<_>>();
     if rows.is_empty() {

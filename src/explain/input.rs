@@ -85,7 +85,8 @@ pub fn read(paths: &[PathBuf], stdin: &mut dyn Read) -> Inputs {
             inputs.manifests.documents.push(document);
             continue;
         };
-        let source = Source { file: document.file.to_string(), line: node.spot.place.line, column: node.spot.place.column };
+        let source =
+            Source { file: document.file.to_string(), line: node.spot.place.line, column: node.spot.place.column };
         match request(node.value.clone()) {
             Ok(request) => inputs.captured.push(Captured {
                 source: place(&source),

@@ -267,13 +267,14 @@ impl<'e> Explainer<'e> {
             let missing = &missing?.missing;
             Some(format!("too little is known of {missing}; give them with --snapshot or --live"))
         });
-        let mut facts: Vec<FactRow> = policy.metadata.context.iter().map(|need| kind_row(&need.resource, snapshot)).collect();
+        let mut facts: Vec<FactRow> =
+            policy.metadata.context.iter().map(|need| kind_row(&need.resource, snapshot)).collect();
         let read = violation.facts.iter().chain(&patches.facts);
         let read: BTreeMap<&String, bool> = read.map(|(path, there)| (path, *there)).collect();
-        facts.extend(read.into_iter().map(|(path, there)| FactRow {
-            path: path.clone(),
-            state: if there { "there" } else { "not there" },
-        }));
+        facts.extend(
+            read.into_iter()
+                .map(|(path, there)| FactRow { path: path.clone(), state: if there { "there" } else { "not there" } }),
+        );
         let mut parameters = to_json(&policy.parameters(tier)).unwrap_or_default();
         secrets.clean(&mut parameters);
         for definition in violation.definitions.iter_mut().chain(&mut patches.definitions) {
@@ -345,7 +346,8 @@ impl<'e> Explainer<'e> {
             return None;
         }
         let tiers = &policy.metadata.patch;
-        let wanted: Vec<&str> = Tier::ALL.iter().filter(|tier| tiers.contains(tier)).map(|tier| tier.as_str()).collect();
+        let wanted: Vec<&str> =
+            Tier::ALL.iter().filter(|tier| tiers.contains(tier)).map(|tier| tier.as_str()).collect();
         Some(if !tiers.contains(&outcome.scope.tier) && wanted.is_empty() {
             "not wanted: only where the configuration asks for them".to_owned()
         } else if !tiers.contains(&outcome.scope.tier) {

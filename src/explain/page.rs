@@ -27,7 +27,8 @@ pub struct UnknownPolicy {
 /// # Errors
 /// When there is none.
 pub fn find<'s>(set: &'s PolicySet, id: &str) -> Result<&'s Policy, UnknownPolicy> {
-    set.get(id).ok_or_else(|| UnknownPolicy { id: id.to_owned(), near: closest(id, set.policies().iter().map(Policy::id)) })
+    set.get(id)
+        .ok_or_else(|| UnknownPolicy { id: id.to_owned(), near: closest(id, set.policies().iter().map(Policy::id)) })
 }
 
 /// What is known of a policy.
@@ -72,7 +73,12 @@ impl<'p> Page<'p> {
     /// # Errors
     /// When it cannot be written.
     pub fn markdown(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "# {}\n\n{}\n\n| in force | |\n| --- | --- |", self.policy.id(), self.policy.metadata.title.trim())?;
+        writeln!(
+            out,
+            "# {}\n\n{}\n\n| in force | |\n| --- | --- |",
+            self.policy.id(),
+            self.policy.metadata.title.trim()
+        )?;
         for (label, text) in self.facts() {
             writeln!(out, "| {label} | {} |", text.replace('|', "\\|"))?;
         }
@@ -135,7 +141,10 @@ impl<'p> Page<'p> {
             facts.push(("exemptions", "an annotation on the object cannot exempt it".to_owned()));
         }
         if metadata.guards_finalizers {
-            facts.push(("finalizers", "also judged while the object is being deleted or only loses finalizers".to_owned()));
+            facts.push((
+                "finalizers",
+                "also judged while the object is being deleted or only loses finalizers".to_owned(),
+            ));
         }
         if self.settings.policies.contains_key(&metadata.id) {
             facts.push(("configured", "the configuration overrides parts of it; this is what holds".to_owned()));
@@ -159,7 +168,8 @@ fn row(rule: &MatchRule) -> String {
         .api_groups
         .iter()
         .flat_map(|group| {
-            let named = move |version: &String| if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
+            let named =
+                move |version: &String| if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
             rule.api_versions.iter().map(named)
         })
         .collect();

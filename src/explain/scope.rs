@@ -39,12 +39,15 @@ pub struct Said {
 #[must_use]
 pub fn of(request: &Request, snapshot: &Snapshot, given: Given) -> Scope {
     let scope = snapshot.scope(request);
-    let configured = |flag: Option<&str>| flag.map_or_else(|| "the default of the configuration".to_owned(), str::to_owned);
+    let configured =
+        |flag: Option<&str>| flag.map_or_else(|| "the default of the configuration".to_owned(), str::to_owned);
     let said = |key: &str, is_word: &dyn Fn(&str) -> bool, otherwise: String| match written(request, snapshot, key) {
         Written::Label(place, word) if is_word(&word) => format!("label {key} of {place}"),
         Written::Label(place, word) => format!("{otherwise} (label {key} of {place} is {word:?}, which is no value)"),
         Written::Unknown(namespace) if given.mode.is_none() => {
-            format!("{otherwise} (the labels of namespace {namespace} are not known; give it with --snapshot or --live)")
+            format!(
+                "{otherwise} (the labels of namespace {namespace} are not known; give it with --snapshot or --live)"
+            )
         }
         Written::Unknown(_) | Written::None => otherwise,
     };
@@ -95,7 +98,8 @@ fn written(request: &Request, snapshot: &Snapshot, key: &str) -> Written {
         },
         // a Namespace: its own labels, on UPDATE the stricter of old and new
         (None, Some(name)) => {
-            let own = [request.object(), request.old_object()].into_iter().flatten().find_map(|object| label(object, key));
+            let own =
+                [request.object(), request.old_object()].into_iter().flatten().find_map(|object| label(object, key));
             own.map_or(Written::None, |word| Written::Label(format!("the namespace {name} itself"), word.to_owned()))
         }
         (None, None) => Written::None,

@@ -32,7 +32,8 @@ pub fn write(explanation: &Explanation, detail: Detail, style: Style, out: &mut 
     if let Some(passed) = &explanation.passed {
         return writeln!(out, "\n  {passed}\n");
     }
-    let (long, short): (Vec<&Row>, Vec<&Row>) = explanation.policies.iter().partition(|row| detail.full || !is_quiet(row));
+    let (long, short): (Vec<&Row>, Vec<&Row>) =
+        explanation.policies.iter().partition(|row| detail.full || !is_quiet(row));
     for row in long {
         writeln!(out)?;
         self::row(row, detail, style, out)?;
@@ -114,14 +115,16 @@ fn row(row: &Row, detail: Detail, style: Style, out: &mut dyn Write) -> io::Resu
 fn quiet(row: &Row, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let why = match row.verdict {
         Verdict::Off => "mode off: it is not asked".to_owned(),
-        _ => row.violation.iter().find_map(|definition| first(definition)).unwrap_or_else(|| match row.violation.is_empty() {
-            true => "it has no rule `violation`, only safe defaults".to_owned(),
-            false => "it found nothing".to_owned(),
+        _ => row.violation.iter().find_map(|definition| first(definition)).unwrap_or_else(|| {
+            match row.violation.is_empty() {
+                true => "it has no rule `violation`, only safe defaults".to_owned(),
+                false => "it found nothing".to_owned(),
+            }
         }),
     };
     let more = row.violation.len().saturating_sub(1);
     let more = if more > 0 { format!(" (and {})", plural(more, "more rule", "more rules")) } else { String::new() };
-    let line = format!("[{}]{}: ", row.policy, row.part.as_ref().map(|p| format!(" {}", plain(p))).unwrap_or_default());
+    let line = format!("[{}]{} ", row.policy, row.part.as_ref().map(|p| format!(" {}", plain(p))).unwrap_or_default());
     let room = (2 * WIDTH).saturating_sub(line.chars().count() + more.chars().count() + 8);
     let text = format!("{line}{}{more}", cut(&plain(&why), room));
     let label = format!("{} ", style.paint(Ink::Dim, &format!("{:<7}", word(row.verdict).1)));
@@ -253,10 +256,13 @@ fn follow(follow: &Follow, level: usize, detail: Detail, out: &mut dyn Write) ->
 
 /// A value in a line.
 fn value(value: Option<&Value>) -> String {
-    value.map_or_else(|| "undefined".to_owned(), |value| match value {
-        Value::String(text) => format!("{:?}", inline(&Value::from(text.as_str()))),
-        other => inline(other),
-    })
+    value.map_or_else(
+        || "undefined".to_owned(),
+        |value| match value {
+            Value::String(text) => format!("{:?}", inline(&Value::from(text.as_str()))),
+            other => inline(other),
+        },
+    )
 }
 
 fn unconcerned(explanation: &Explanation, detail: Detail, out: &mut dyn Write) -> io::Result<()> {

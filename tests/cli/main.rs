@@ -20,6 +20,7 @@ mod check_versions;
 mod checklist;
 mod checklist_page;
 mod exemptions;
+mod explain;
 mod field;
 mod formats;
 mod pipelines;

@@ -36,7 +36,8 @@ impl<'s> Tracer<'s> {
         let shown = stopped.bindings.get(..SHOWN.min(stopped.bindings.len())).unwrap_or_default();
         let first = stopped.bindings.get(..1).unwrap_or_default();
         let literal = node.get("literal").and_then(kind);
-        let seen = shown.iter().map(|bound| self.seen(definition, literal.map_or(node, |(_, body)| body), bound)).collect();
+        let seen =
+            shown.iter().map(|bound| self.seen(definition, literal.map_or(node, |(_, body)| body), bound)).collect();
         let because = match literal {
             Some(("NotExpr", body)) => {
                 body.get("expr").map(|negated| self.held(definition, negated, first, depth)).unwrap_or_default()
@@ -84,7 +85,9 @@ impl<'s> Tracer<'s> {
         let mut from = Vec::new();
         for part in &parts {
             let name = part.get("Var").and_then(|v| v.get("value")?.as_str());
-            let Some(name) = name.filter(|name| bound.get(*name).is_some_and(|value| is_bad(Some(value)))) else { continue };
+            let Some(name) = name.filter(|name| bound.get(*name).is_some_and(|value| is_bad(Some(value)))) else {
+                continue;
+            };
             for (_, right) in statements.iter().filter_map(|s| assigned(s)).filter(|(left, _)| left == name) {
                 collect(right, false, &mut from);
             }
@@ -130,7 +133,13 @@ impl<'s> Tracer<'s> {
     }
 
     /// The definitions behind an expression for bindings.
-    fn inside(&mut self, definition: &Definition<'s>, node: &'s Json, bound: &Bindings, depth: usize) -> Vec<DefinitionTrace> {
+    fn inside(
+        &mut self,
+        definition: &Definition<'s>,
+        node: &'s Json,
+        bound: &Bindings,
+        depth: usize,
+    ) -> Vec<DefinitionTrace> {
         let Some(depth) = depth.checked_sub(1) else { return Vec::new() };
         match kind(node) {
             Some(("Call", body)) => {
@@ -319,7 +328,8 @@ fn written(definition: &Definition<'_>, statements: &[&Json], node: &Json) -> St
         let _ = name;
         text = definition.module.shown(right);
     }
-    for (name, right) in statements.iter().filter_map(|s| assigned(s)).filter(|(name, _)| name.starts_with("negated_")) {
+    for (name, right) in statements.iter().filter_map(|s| assigned(s)).filter(|(name, _)| name.starts_with("negated_"))
+    {
         if text.contains(&name) {
             text = text.replace(&name, &definition.module.shown(right));
         }

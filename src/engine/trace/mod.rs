@@ -167,9 +167,8 @@ impl<'s> Tracer<'s> {
         let mut base = Engine::new();
         base.set_strict_builtin_errors(true);
         for module in syntax.modules.iter().filter(|module| packages.contains(&module.package)) {
-            base.add_policy(module.file.clone(), module.interpreted.clone()).map_err(|error| CompileError::Prepare {
-                package: module.package.clone(),
-                problem: short(&error.to_string()),
+            base.add_policy(module.file.clone(), module.interpreted.clone()).map_err(|error| {
+                CompileError::Prepare { package: module.package.clone(), problem: short(&error.to_string()) }
             })?;
         }
         Ok(Self {
@@ -421,7 +420,9 @@ impl<'s> Tracer<'s> {
         }
         let list: Vec<Value> = bindings
             .iter()
-            .map(|b| Value::from(b.iter().map(|(k, v)| (Value::from(k.as_str()), v.clone())).collect::<BTreeMap<_, _>>()))
+            .map(|b| {
+                Value::from(b.iter().map(|(k, v)| (Value::from(k.as_str()), v.clone())).collect::<BTreeMap<_, _>>())
+            })
             .collect();
         let mut input = self.input.clone();
         input.as_object_mut().map_err(|e| e.to_string())?.insert(Value::from(KEY), Value::from(list));

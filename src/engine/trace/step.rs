@@ -89,7 +89,8 @@ impl<'s> Step<'s> {
     /// The query for these bindings, and the names whose values it answers with after the position of the bindings.
     pub(super) fn query(&self, bound: &BTreeSet<String>) -> (String, Vec<String>) {
         let takes: Vec<&String> = self.uses.iter().filter(|n| bound.contains(*n) && !self.fresh.contains(*n)).collect();
-        let gives: Vec<String> = self.outside.iter().chain(&self.fresh).filter(|n| !takes.contains(n)).cloned().collect();
+        let gives: Vec<String> =
+            self.outside.iter().chain(&self.fresh).filter(|n| !takes.contains(n)).cloned().collect();
         let gives: Vec<String> = gives.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         let mut before = taken(takes.into_iter());
         for name in gives.iter().filter(|name| !self.fresh.contains(*name)) {
@@ -123,7 +124,11 @@ pub(super) fn members_query(definition: &Definition<'_>, domain: &Json, bound: &
 }
 
 /// The query whether a pattern of a function's head takes an argument, with the names that it binds.
-pub(super) fn pattern_query(definition: &Definition<'_>, pattern: &Json, argument: &str) -> Option<(String, Vec<String>)> {
+pub(super) fn pattern_query(
+    definition: &Definition<'_>,
+    pattern: &Json,
+    argument: &str,
+) -> Option<(String, Vec<String>)> {
     let mut names = BTreeSet::new();
     bare(pattern, &mut names);
     let names: Vec<String> = names.into_iter().collect();
