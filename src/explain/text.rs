@@ -124,7 +124,7 @@ fn quiet(row: &Row, style: Style, out: &mut dyn Write) -> io::Result<()> {
     };
     let more = row.violation.len().saturating_sub(1);
     let more = if more > 0 { format!(" (and {})", plural(more, "more rule", "more rules")) } else { String::new() };
-    let line = format!("[{}]{}: ", row.policy, row.part.as_ref().map(|p| format!(" {}", plain(p))).unwrap_or_default());
+    let line = format!("[{}]{} ", row.policy, row.part.as_ref().map(|p| format!(" {}", plain(p))).unwrap_or_default());
     let room = (2 * WIDTH).saturating_sub(line.chars().count() + more.chars().count() + 8);
     let text = format!("{line}{}{more}", cut(&plain(&why), room));
     let label = format!("{} ", style.paint(Ink::Dim, &format!("{:<7}", word(row.verdict).1)));

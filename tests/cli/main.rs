@@ -25,6 +25,7 @@ mod distribution;
 mod docs;
 mod editor;
 mod exemptions;
+mod explain;
 mod field;
 mod formats;
 mod import;

@@ -208,9 +208,32 @@ impl Module {
         self.text.get(start..end)
     }
 
+    /// Start and end of a node. regorus 0.14 leaves the quotes out where a node begins or ends with a text, gives an object the
+    /// start of its last key, and `set()` the end of what follows.
+    fn span(&self, node: &Json) -> Option<(usize, usize)> {
+        let (start, end) = span(node)?;
+        match kind(node) {
+            Some(("Object", body)) => {
+                let key = body.get("fields").and_then(|fields| place(fields.get(0)?.get(0)?));
+                let start = key.and_then(|(key, _)| self.text.get(..key)?.rfind('{')).unwrap_or(start);
+                Some((start, end))
+            }
+            Some(("Set", body)) if body.get("items").and_then(Json::as_array).is_some_and(Vec::is_empty) => {
+                let closed = self.text.get(start..).and_then(|rest| rest.find(')'));
+                Some((start, closed.map_or(end, |closed| start + closed + 1)))
+            }
+            _ => {
+                let quote = |c: char| matches!(c, '"' | '`');
+                let opened = self.text.get(..start).is_some_and(|before| before.ends_with(quote));
+                let closed = self.text.get(end..).is_some_and(|after| after.starts_with(quote));
+                Some((start - usize::from(opened), end + usize::from(closed)))
+            }
+        }
+    }
+
     /// The source of a node, in one line.
     pub(super) fn shown(&self, node: &Json) -> String {
-        let text = span(node).and_then(|at| self.at(at)).unwrap_or_default();
+        let text = self.span(node).and_then(|at| self.at(at)).unwrap_or_default();
         let lines = text.lines().map(|line| line.split('#').next().filter(|_| !line.contains('"')).unwrap_or(line));
         let text = lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
         // as opa fmt breaks lines
@@ -224,7 +247,7 @@ impl Module {
 
     /// The source of a node for a query outside the module.
     pub(super) fn outside(&self, node: &Json, locals: &BTreeSet<String>) -> Option<String> {
-        let (from, to) = span(node)?;
+        let (from, to) = self.span(node)?;
         let mut edits = Vec::new();
         self.roots(node, locals, &mut edits);
         edits.sort();
