@@ -170,7 +170,7 @@ impl Guards<'_> {
         }
         if matches!(only(expression)?.0, "String" | "RawString") {
             let quote = |at: usize| self.text.as_bytes().get(at).is_some_and(|b| matches!(b, b'"' | b'`'));
-            if !quote(start) && start > 0 && quote(start - 1) && quote(end) {
+            if start > 0 && quote(start - 1) && quote(end) {
                 (start, end) = (start - 1, end + 1);
             }
         }
