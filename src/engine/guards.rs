@@ -170,7 +170,7 @@ impl Guards<'_> {
         }
         if matches!(only(expression)?.0, "String" | "RawString") {
             let quote = |at: usize| self.text.as_bytes().get(at).is_some_and(|b| matches!(b, b'"' | b'`'));
-            if !quote(start) && start > 0 && quote(start - 1) && quote(end) {
+            if start > 0 && quote(start - 1) && quote(end) {
                 (start, end) = (start - 1, end + 1);
             }
         }
@@ -244,27 +244,24 @@ impl Guards<'_> {
 
     fn arithmetic(&mut self, body: &Json) {
         let (Some(left), Some(right)) = (body.get("lhs"), body.get("rhs")) else { return };
-        let literal = |operand: &Json| operand.get("Number").is_some();
-        if literal(left) && literal(right) && body.get("op").and_then(Json::as_str) != Some("Mod") {
-            return;
-        }
-        let kinds = match body.get("op").and_then(Json::as_str).unwrap_or_default() {
-            "Sub" => ["left", "right"],
-            "Mod" => ["integer", "integer"],
-            _ => ["number", "number"],
+        let op = body.get("op").and_then(Json::as_str).unwrap_or_default();
+        let (sign, kinds) = match op {
+            // of two that could be sets both must be of one kind; beside a number the other must be one
+            "Sub" if number(left) || number(right) => ("minus", ["number", "number"]),
+            "Sub" => ("minus", ["left", "right"]),
+            "Mod" => ("rem", ["integer", "integer"]),
+            "Mul" => ("mul", ["number", "number"]),
+            "Div" => ("div", ["number", "number"]),
+            _ => ("plus", ["number", "number"]),
         };
-        let sign = match body.get("op").and_then(Json::as_str).unwrap_or_default() {
-            "Sub" => "minus",
-            "Mod" => "rem",
-            "Mul" => "mul",
-            "Div" => "div",
-            _ => "plus",
+        let name = match op {
+            "Sub" => format!("{} {sign} at {}", self.package, span(body).map_or(0, |(start, _)| start)),
+            _ => sign.to_owned(),
         };
-        let id = format!("{sign} at {}", span(body).map_or(0, |(start, _)| start));
         for (operand, kind) in [left, right].into_iter().zip(kinds) {
-            if !literal(operand) || matches!(kind, "left" | "right" | "integer") {
-                let name =
-                    if matches!(kind, "left" | "right") { format!("{} {id}", self.package) } else { sign.to_owned() };
+            // long chains must not nest as many calls
+            let sure = if kind == "integer" { whole_number(operand) } else { number(operand) };
+            if !sure {
                 self.wrap(operand, kind, &name, "0");
             }
         }
@@ -361,6 +358,19 @@ fn loops(node: &Json) -> bool {
         },
         _ => false,
     }
+}
+
+/// Whether an operand is a number for sure: a literal, or the result of other arithmetic than a difference, which is checked itself.
+fn number(operand: &Json) -> bool {
+    match only(operand) {
+        Some(("Number", _)) => true,
+        Some(("ArithExpr", body)) => body.get("op").and_then(Json::as_str) != Some("Sub"),
+        _ => false,
+    }
+}
+
+fn whole_number(operand: &Json) -> bool {
+    operand.get("Number").and_then(|number| number.get("value")).is_some_and(|v| v.is_i64() || v.is_u64())
 }
 
 fn constant(value: &Json) -> bool {

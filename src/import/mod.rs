@@ -11,8 +11,7 @@ mod print;
 mod verify;
 
 use crate::context::kinds::Kinds;
-use names::Names;
-pub use names::Origin;
+use names::{Names, Origin};
 use print::{Printer, Target};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

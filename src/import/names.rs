@@ -4,7 +4,7 @@ use crate::context::kinds::Kinds;
 
 /// Where a policy comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub(super) enum Origin {
     /// A ConstraintTemplate: `input.review`, `input.parameters`, `data.inventory`, `data.lib`.
     Gatekeeper,
     /// A policy of conftest: `input` is the manifest.

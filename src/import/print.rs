@@ -218,7 +218,11 @@ impl<'a> Printer<'a> {
     fn query(&mut self, query: &Json, indent: &str) -> String {
         let mut text = String::new();
         for statement in list(query, "stmts") {
-            text.push_str(&self.comments_before(line(statement), indent));
+            let comments = self.comments_before(line(statement), indent);
+            if !comments.is_empty() && !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(&comments);
             let printed = self.statement(statement, indent);
             text.push_str(&format!("{indent}{printed}\n"));
         }

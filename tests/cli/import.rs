@@ -4,6 +4,100 @@ use crate::rig::{Run, seawall, skipped};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+const REPORT: &str = r##"imported headless-service: 2 cases, 1 of them rejected
+  from ../import/gatekeeper/hosts/template.yaml and ../import/gatekeeper/hosts/constraint.yaml
+imported volume-owner: 2 cases, 1 of them rejected
+  from ../import/gatekeeper/owner/template.yaml and ../import/gatekeeper/owner/constraint.yaml
+
+try it: seawall check --policies policies MANIFESTS
+"##;
+
+const OWNER: &str = r##"# METADATA
+# title: "Claims name an owner"
+# description: "Every claim carries the labels of who is asked before its data is removed."
+# custom:
+#   id: volume-owner
+#   checklist: governance
+#   severity: medium
+#   actions: {tier-0: Warn, tier-1: Warn, tier-2: Warn, tier-3: Warn}
+#   match:
+#   - {"apiGroups":[""],"apiVersions":["v1"],"resources":["persistentvolumeclaims"],"operations":["CREATE","UPDATE"]}
+#   parameters: {"strict":true,"labels":["example.com/owner","example.com/contact"]}
+package seawall.policies.volume_owner
+
+import data.seawall.lib.volume_owner_labels as labels
+
+# what is asked for and not there
+missing contains name if {
+	name := input.seawall.parameters.labels[_]
+	not labels.has(input.request.object, name)
+}
+
+violation contains {
+	"msg": msg,
+	"path": [],
+	"found": {"missing": absent},
+	"wanted": "Claims name an owner",
+	"fix": "Every claim carries the labels of who is asked before its data is removed.",
+} if {
+	absent := missing
+	count(absent) > 0
+	msg := sprintf("the claim %v has no %v", [input.request.object.metadata.name, concat(", ", absent)])
+}
+
+violation contains {
+	"msg": msg,
+	"path": [],
+	"wanted": "Claims name an owner",
+	"fix": "Every claim carries the labels of who is asked before its data is removed.",
+} if {
+	input.seawall.parameters.strict
+	value := input.request.object.metadata.labels["example.com/owner"]
+
+	# one team, in small letters
+	not regex.match("^[a-z]+$", value)
+	msg := sprintf("the owner %v is no team", [value])
+}
+"##;
+
+const WORKLOADS: &str = r##"# METADATA
+# title: "workloads (from conftest)"
+# description: "What ../import/conftest/workloads.rego asks for."
+# custom:
+#   id: workloads
+#   checklist: governance
+#   severity: medium
+#   actions: {tier-0: Deny, tier-1: Deny, tier-2: Deny, tier-3: Deny}
+#   match:
+#   - {"apiGroups":["apps"],"apiVersions":["v1"],"resources":["statefulsets"],"operations":["CREATE","UPDATE"]}
+package seawall.policies.workloads
+
+is_database if {
+	input.request.object.metadata.labels["example.com/database"] == "true"
+}
+
+violation contains {
+	"msg": msg,
+	"path": [],
+	"wanted": "workloads (from conftest)",
+	"fix": "What ../import/conftest/workloads.rego asks for.",
+} if {
+	input.request.object.kind == "StatefulSet"
+	is_database
+	not input.request.object.spec.serviceName
+	msg = sprintf("%s: name the headless Service", [input.request.object.metadata.name])
+}
+"##;
+
+const LEFT_OUT: &str = r##"
+not carried over:
+  ../import/gatekeeper/left-out/all.yaml:15: `data.inventory` with a computed version or kind; write both out, once for each kind
+  ../import/gatekeeper/left-out/all.yaml:17: `data.settings.message`; a policy reads data.cluster, data.seawall.knowledge and its libraries; make it a parameter
+  ../import/gatekeeper/left-out/all.yaml:25: enforcementAction scoped; it is carried over as Audit; set `actions` of the policy by tier
+  ../import/gatekeeper/left-out/all.yaml:29: `match.excludedNamespaces` is not carried over; which namespaces are enforced is said by their labels seawall.dev/mode and seawall.dev/tier
+  ../import/gatekeeper/left-out/all.yaml:32: no ConstraintTemplate makes the kind NobodyMakesThis; give the template's file too
+"##;
+
 fn given(path: &str) -> String {
     format!("../import/{path}")
 }
@@ -61,9 +155,9 @@ fn gatekeeper_policies_judge_their_samples_as_before() {
     let folder = tempfile::tempdir().unwrap();
     let run = import(folder.path(), &["gatekeeper/owner", "gatekeeper/hosts"], &[]);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-    insta::assert_snapshot!(run.stdout.replace(folder.path().to_str().unwrap(), "policies"), @"");
+    assert_eq!(run.stdout.replace(folder.path().to_str().unwrap(), "policies"), REPORT);
     let policy = std::fs::read_to_string(folder.path().join("seawall/policies/volume_owner/policy.rego")).unwrap();
-    insta::assert_snapshot!(policy, @"");
+    assert_eq!(policy, OWNER);
     let policy = std::fs::read_to_string(folder.path().join("seawall/policies/headless_service/policy.rego")).unwrap();
     assert!(policy.contains("data.cluster.services[namespace][name]"), "{policy}");
     assert!(policy.contains("- {resource: services, optional: false}"), "{policy}");
@@ -92,7 +186,7 @@ fn conftest_policies_become_one_that_denies_and_one_that_warns() {
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     let policy =
         |id: &str| std::fs::read_to_string(folder.path().join(format!("seawall/policies/{id}/policy.rego"))).unwrap();
-    insta::assert_snapshot!(policy("workloads"), @"");
+    assert_eq!(policy("workloads"), WORKLOADS);
     assert!(policy("workloads_warn").contains("tier-0: Warn"), "{}", policy("workloads_warn"));
     opa(&["fmt", "--fail", "--list"], folder.path());
     opa(&["check", "--strict", "-b"], folder.path());
@@ -105,7 +199,7 @@ fn what_cannot_be_carried_over_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let run = import(folder.path(), &["gatekeeper/left-out"], &[]);
     assert_eq!(run.code, 1, "{}", run.stderr);
-    insta::assert_snapshot!(run.stdout, @"");
+    assert_eq!(run.stdout, LEFT_OUT);
     assert!(!folder.path().join("seawall").exists());
 }
 

@@ -11,7 +11,7 @@ use crate::serve::{Serve, policy, refused, replicas, review, write};
 const REFUSED: &str = "seawall_policy_reloads_total{result=\"failure\"}";
 const TAKEN: &str = "seawall_policy_reloads_total{result=\"success\"}";
 
-/// A violation with this as what is wanted; its rule stands on line 13 of the file.
+/// A violation with this as what is wanted; its rule stands on line 13 of the file, this on line 14.
 fn wanting(value: &str) -> String {
     format!(
         "violation contains {{\"msg\": \"m\", \"path\": [], \"wanted\": x, \"fix\": \"f\"}} if {{\n\tx := {value}\n}}"
@@ -45,9 +45,9 @@ fn hostile() -> Vec<(&'static str, Vec<(&'static str, String)>, [&'static str; 3
         (
             "recursion",
             rego(&format!("{}\n\nf(x) := f(x)", wanting("f(1)"))),
-            ["bad/policy.rego:16", "calls itself", "use a comprehension"],
+            ["bad/policy.rego:17", "calls itself", "use a comprehension"],
         ),
-        ("an endless loop", rego(&endless()), ["bad/policy.rego:14", "took longer", "must answer within a second"]),
+        ("an endless loop", rego(&endless()), ["bad/policy.rego:15", "took longer", "must answer within a second"]),
         (
             "10 MB",
             vec![("bad/policy.rego", replicas(9) + &"#".repeat(10_000_000))],
@@ -56,23 +56,23 @@ fn hostile() -> Vec<(&'static str, Vec<(&'static str, String)>, [&'static str; 3
         (
             "an unknown builtin",
             rego(&wanting("http.send({})")),
-            ["bad/policy.rego:13", "http.send is not a permitted builtin", "use one of"],
+            ["bad/policy.rego:14", "http.send is not a permitted builtin", "use one of"],
         ),
         (
             "two values of one rule",
             rego(&format!("limit := 1\n\nlimit := 2\n\n{}", wanting("limit"))),
-            ["bad/policy.rego:1", "multiple outputs", "must answer"],
+            ["bad/policy.rego:17", "multiple outputs", "must answer"],
         ),
-        ("a value of the wrong type", rego(&wanting("lower(1)")), ["bad/policy.rego:12", "lower", "must answer"]),
+        ("a value of the wrong type", rego(&wanting("lower(1)")), ["bad/policy.rego:13", "lower", "must answer"]),
         (
             "a wrong result shape",
             rego("violation contains \"no\" if input.request"),
-            ["bad/policy.rego:12", "violation:", "of the shape in docs/policy-format.md"],
+            ["bad/policy.rego:13", "violation:", "of the shape in docs/policy-format.md"],
         ),
         (
             "a rule that denies everything, with a case that it fulfils",
             with_case(ALWAYS, "violations:\n- path: \"\"\n"),
-            ["bad/policy.rego:12", "which a rule that denies everything fulfils too", "add a case"],
+            ["bad/policy.rego:13", "which a rule that denies everything fulfils too", "add a case"],
         ),
         (
             "a rule that denies everything, with a case that is in order",
