@@ -8,6 +8,7 @@ mod cluster;
 mod decisions;
 mod exemptions;
 mod format;
+mod mutate;
 mod policies;
 mod policy;
 mod rollout;
@@ -47,6 +48,9 @@ enum Command {
     Rollout(rollout::RolloutCommand),
     /// Look at policies and at what they make of a cluster
     Policy(policy::PolicyCommand),
+    /// temporary
+    #[command(hide = true)]
+    Mutate(Box<mutate::TemporaryArgs>),
     /// Measure what policies cost: instructions, time, allocations
     Bench(Box<bench::BenchArgs>),
     /// Write down what policies ask of a cluster, for check --snapshot
@@ -67,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Exemptions(args) => exemptions::run(&args),
         Command::Rollout(command) => rollout::run(command),
         Command::Policy(command) => policy::run(command),
+        Command::Mutate(args) => mutate::temporary(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Snapshot(args) => snapshot::run(*args),
     };

@@ -91,7 +91,7 @@ pub fn closure(rules: &Rules, roots: &[&str]) -> Rule {
 }
 
 /// Rules that lead back to themselves: the interpreter overflows the stack on them, which nothing can catch.
-fn recursions(rules: &Rules) -> Vec<Refused> {
+pub(super) fn recursions(rules: &Rules) -> Vec<Refused> {
     let leads_back = |name: &String| {
         let direct =
             rules.get(name).map(|r| r.refers.iter().map(String::as_str).collect::<Vec<_>>()).unwrap_or_default();
@@ -107,18 +107,18 @@ fn recursions(rules: &Rules) -> Vec<Refused> {
 }
 
 /// One module.
-struct Module<'t> {
-    file: String,
-    package: String,
-    tree: &'t Json,
+pub(super) struct Module<'t> {
+    pub(super) file: String,
+    pub(super) package: String,
+    pub(super) tree: &'t Json,
     /// Alias to full path.
     imports: BTreeMap<String, String>,
     /// Names of the rules of this module.
-    own: BTreeSet<String>,
+    pub(super) own: BTreeSet<String>,
 }
 
 impl<'t> Module<'t> {
-    fn new(printed: &'t Json) -> Option<Self> {
+    pub(super) fn new(printed: &'t Json) -> Option<Self> {
         let tree = printed.get("ast")?;
         let file = printed.get("source")?.get("file")?.as_str()?.to_owned();
         let path = |node: &Json| Some(chain(node)?.constant()?.join("."));
@@ -149,12 +149,12 @@ fn text<'s>(contents: &'s str, span: &Json) -> Option<&'s str> {
 }
 
 /// A reference: a variable, then keys.
-struct Chain<'t> {
-    root: &'t str,
-    keys: Vec<Key<'t>>,
+pub(super) struct Chain<'t> {
+    pub(super) root: &'t str,
+    pub(super) keys: Vec<Key<'t>>,
 }
 
-enum Key<'t> {
+pub(super) enum Key<'t> {
     Constant(&'t str),
     Computed(&'t Json),
 }
@@ -195,7 +195,7 @@ fn chain(node: &Json) -> Option<Chain<'_>> {
 }
 
 /// The reference in the head of a rule.
-fn head_chain(rule: &Json) -> Option<Chain<'_>> {
+pub(super) fn head_chain(rule: &Json) -> Option<Chain<'_>> {
     let refr = match rule.get("Default") {
         Some(default) => default.get("refr"),
         None => rule.get("Spec")?.get("head")?.as_object()?.values().next()?.get("refr"),
@@ -209,12 +209,12 @@ fn line(node: &Json) -> u64 {
 }
 
 /// A walk through one definition.
-struct Walk<'a, 't> {
-    module: &'a Module<'t>,
-    names: &'a BTreeSet<String>,
-    packages: &'a BTreeSet<String>,
-    refused: &'a mut Vec<Refused>,
-    rule: Rule,
+pub(super) struct Walk<'a, 't> {
+    pub(super) module: &'a Module<'t>,
+    pub(super) names: &'a BTreeSet<String>,
+    pub(super) packages: &'a BTreeSet<String>,
+    pub(super) refused: &'a mut Vec<Refused>,
+    pub(super) rule: Rule,
 }
 
 impl Walk<'_, '_> {
@@ -228,7 +228,7 @@ impl Walk<'_, '_> {
     }
 
     /// Walks a definition; its name and line.
-    fn definition(&mut self, rule: &Json) -> Option<(String, u64)> {
+    pub(super) fn definition(&mut self, rule: &Json) -> Option<(String, u64)> {
         let head = head_chain(rule)?;
         if let Some(default) = rule.get("Default") {
             if default.get("args").and_then(Json::as_array).is_some_and(|args| !args.is_empty()) {

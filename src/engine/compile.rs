@@ -51,6 +51,8 @@ pub struct Modules {
     engine: Engine,
     /// The same modules as the RVM's compiler gets them right, prepared once for the programs of all policies.
     rewritten: CompiledPolicy,
+    /// The engine that prepared them, to which tests can be added.
+    pub(super) rewritten_engine: Engine,
     /// The rules whose values policies share, and the rewritten modules without them.
     pub(super) shared: Option<(Arc<SharedRules>, CompiledPolicy)>,
     /// What every rule calls and reads.
@@ -108,13 +110,14 @@ impl Modules {
         };
         // also prepared as written: what the interpreter cannot use is not loaded
         prepared(&mut engine, rules.keys().next())?;
-        let rewritten = prepared(&mut rewritten, rules.keys().next())?;
+        let mut rewritten_engine = rewritten;
+        let rewritten = prepared(&mut rewritten_engine, rules.keys().next())?;
         let outside = rules.keys().find(|rule| rule.rsplit_once('.').is_none_or(|(package, _)| package != shared));
         let shared = match (SharedRules::compile(&rewritten, &rules, shared)?, outside) {
             (Some(shared), Some(_)) => Some((Arc::new(shared), prepared(&mut without_shared, outside)?)),
             _ => None,
         };
-        Ok(Self { engine, rewritten, shared, rules })
+        Ok(Self { engine, rewritten, rewritten_engine, shared, rules })
     }
 
     /// An engine with these modules and no data.
@@ -125,7 +128,7 @@ impl Modules {
 }
 
 /// The syntax trees, and with each its source, after the calls within negations were written out.
-fn trees<'s>(sources: impl IntoIterator<Item = &'s Source>) -> Result<serde_json::Value, CompileError> {
+pub(super) fn trees<'s>(sources: impl IntoIterator<Item = &'s Source>) -> Result<serde_json::Value, CompileError> {
     let mut sources: Vec<Source> = sources.into_iter().cloned().collect();
     let mut turn = 0;
     loop {
@@ -158,7 +161,7 @@ fn trees<'s>(sources: impl IntoIterator<Item = &'s Source>) -> Result<serde_json
 
 /// Syntax trees nest deeper than serde_json reads by default; the parser of the engine itself bounds expressions to 32
 /// levels, so a deeper document cannot come from it. Read on a thread of its own with room for that.
-fn parse_deep(text: &str) -> Result<serde_json::Value, serde_json::Error> {
+pub(super) fn parse_deep(text: &str) -> Result<serde_json::Value, serde_json::Error> {
     use serde::Deserialize;
     let mut reader = serde_json::Deserializer::from_str(text);
     serde_json::Value::deserialize(&mut reader)

@@ -5,6 +5,7 @@
 
 use super::builtins;
 use super::compile::{EngineKind, Entry, Modules, Unit};
+use super::coverage::Coverage;
 use super::shared::SharedValues;
 use regorus::rvm::program::Program;
 use regorus::rvm::vm::{RegoVM, VmError};
@@ -86,6 +87,8 @@ pub struct Worker {
     times: Vec<(String, Duration)>,
     /// The part of the evaluation under way that went into shared rules.
     shared_time: Duration,
+    /// Which lines the interpreter evaluated, where that is wanted.
+    coverage: Option<Coverage>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -105,6 +108,26 @@ impl Worker {
     #[must_use]
     pub fn forced(kind: EngineKind) -> Self {
         Self { forced: Some(kind), ..Self::default() }
+    }
+
+    /// A worker that answers everything with the interpreter and notes which lines it evaluates.
+    #[must_use]
+    pub fn covering() -> Self {
+        Self { coverage: Some(Coverage::default()), ..Self::forced(EngineKind::Interpreter) }
+    }
+
+    /// The lines that were evaluated since the last call.
+    pub fn take_coverage(&mut self) -> Coverage {
+        self.note_coverage();
+        self.coverage.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Adds what the interpreter has evaluated.
+    fn note_coverage(&mut self) {
+        if let (Some(coverage), Some((_, _, engine))) = (&mut self.coverage, &mut self.interpreter) {
+            coverage.add(engine);
+            engine.clear_coverage_data();
+        }
     }
 
     /// How long the rules of policies and the shared ones (by package) took since the last call.
@@ -342,6 +365,7 @@ impl Worker {
             .as_ref()
             .is_some_and(|(own, version, _)| Arc::ptr_eq(own, modules) && *version == data.version);
         if !fits {
+            self.note_coverage();
             let mut engine = modules.engine();
             engine.add_data(data.root.clone()).map_err(|e| error(&e))?;
             // the first evaluation prepares the modules; clones of the engine need not do it again
@@ -349,12 +373,18 @@ impl Worker {
             engine.set_input(Value::new_object());
             let _ = engine.eval_rule(rule.to_owned());
             let _ = builtins::take_error();
+            engine.set_enable_coverage(self.coverage.is_some());
             self.interpreter = Some((modules.clone(), data.version, engine));
         }
         let Some((_, _, base)) = &mut self.interpreter else {
             return Err(EvaluationError::Engine("no interpreter".to_owned()));
         };
         base.set_execution_timer_config(timer);
+        if self.coverage.is_some() {
+            // what is covered would be lost with a clone; the engine clears all else before it evaluates
+            base.set_input(input.clone());
+            return base.eval_rule(rule.to_owned()).map_err(|e| error(&e));
+        }
         // evaluated on a clone: nothing of one request is left for the next
         let mut engine = base.clone();
         engine.set_input(input.clone());

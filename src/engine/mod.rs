@@ -1,5 +1,6 @@
 //! Rego: [`analysis`] reads modules and refuses what cannot be trusted, [`builtins`] is the allow-list, [`compile`] makes
-//! programs, [`evaluate`] runs one policy, [`count`] counts its instructions, [`shared`] computes once what many policies read, [`pool`] keeps worker threads, [`violation`] reads results.
+//! programs, [`evaluate`] runs one policy, [`shared`] computes once what many policies read, [`pool`] keeps worker threads, [`violation`] reads results,
+//! [`testing`] runs `test_` rules, [`coverage`] says which lines were evaluated, [`count`] counts instructions, [`mutants`] changes one thing at a time.
 //!
 //! Knows nothing of Kubernetes: input and data are values, results are violations and patches.
 
@@ -7,11 +8,15 @@ pub mod analysis;
 pub mod builtins;
 pub mod compile;
 pub mod count;
+pub mod coverage;
 pub mod evaluate;
+pub mod mutants;
 mod negation;
+mod place;
 pub mod pool;
 pub mod rewrite;
 pub mod shape;
 pub mod shared;
+pub mod testing;
 pub mod value;
 pub mod violation;

@@ -5,6 +5,7 @@
 //! Source: `expandExpr` in OPA's compiler, which runs on every expression, negated or not. References are not moved:
 //! `not input.x == 0` holds in OPA too where there is no `x`.
 
+use super::place::place as span;
 use serde_json::Value as Json;
 
 /// The source with the outermost calls of every negated expression assigned before it; `None` where there are none. What is
@@ -50,8 +51,7 @@ impl Found<'_> {
 
     fn statement(&mut self, statement: &Json, negated: &Json) {
         let (Some((start, _)), Some(expression)) = (span(statement), negated.get("expr")) else { return };
-        // tests may replace input for a statement; they are run by OPA only
-        if start < self.until || statement.get("with_mods").and_then(Json::as_array).is_some_and(|m| !m.is_empty()) {
+        if start < self.until {
             return;
         }
         let mut calls = Vec::new();
@@ -60,22 +60,30 @@ impl Found<'_> {
             Some((_, body)) if is_operation(expression) => operands(body, &mut calls),
             _ => operands(expression, &mut calls),
         }
-        let Some(end) = span_of(expression).map(|(_, end)| end).filter(|_| !calls.is_empty()) else { return };
+        let Some(end) = span(expression).map(|(_, end)| end).filter(|_| !calls.is_empty()) else { return };
+        // what a test replaces for the statement is replaced for the calls too
+        let replaced = statement.get("with_mods").and_then(Json::as_array).is_some_and(|mods| !mods.is_empty());
+        let until = span(statement).map_or(end, |(_, end)| end);
+        let with = self.source.get(end..until).filter(|_| replaced).map_or("", str::trim);
+        if replaced && !with.starts_with("with") {
+            return;
+        }
+        let space = if with.is_empty() { "" } else { " " };
         let mut before = String::new();
         for (from, to) in calls {
             let Some(text) = self.source.get(from..to) else { continue };
             self.names += 1;
             let name = format!("negated_{}_{}__", self.turn, self.names);
-            before.push_str(&format!("{name} := {text}; "));
+            before.push_str(&format!("{name} := {text}{space}{with}; "));
             self.edits.push((from, to, name));
         }
         // the whole body of a rule without braces has no room for a second statement
         if self.source.get(..start).is_some_and(|text| text.trim_end().ends_with(" if")) {
             before.insert_str(0, "{ ");
-            self.edits.push((end, end, " }".to_owned()));
+            self.edits.push((until, until, " }".to_owned()));
         }
         self.edits.push((start, start, before));
-        self.until = end;
+        self.until = until;
     }
 }
 
@@ -86,7 +94,7 @@ fn operands(node: &Json, calls: &mut Vec<(usize, usize)>) {
         Json::Object(fields) => match kind(node) {
             Some((name, _)) if name.ends_with("Compr") => {}
             Some((name, _)) if name == "Call" || (is_operation(node) && name != "UnaryExpr") => {
-                calls.extend(span_of(node));
+                calls.extend(span(node));
             }
             _ => fields.values().for_each(|value| operands(value, calls)),
         },
@@ -104,15 +112,6 @@ fn is_operation(node: &Json) -> bool {
     kind(node).is_some_and(|(name, _)| {
         matches!(name, "BinExpr" | "BoolExpr" | "ArithExpr" | "Membership" | "UnaryExpr" | "AssignExpr")
     })
-}
-
-fn span_of(node: &Json) -> Option<(usize, usize)> {
-    span(kind(node)?.1)
-}
-
-fn span(node: &Json) -> Option<(usize, usize)> {
-    let offset = |key: &str| node.get("span")?.get(key)?.as_u64().and_then(|n| usize::try_from(n).ok());
-    Some((offset("start")?, offset("end")?))
 }
 
 #[cfg(test)]
@@ -149,8 +148,24 @@ mod tests {
             )
         );
         assert_eq!(
+            written("r if {\n\tnot f(1) == 0 with input as g(2)\n}").as_deref(),
+            Some("r if {\n\tnegated_1_1__ := f(1) with input as g(2); not negated_1_1__ == 0 with input as g(2)\n}")
+        );
+        assert_eq!(
             written("r if { not input.x + 1 == 2 }").as_deref(),
             Some("r if { negated_1_1__ := input.x + 1; not negated_1_1__ == 2 }")
+        );
+    }
+
+    #[test]
+    fn texts_keep_their_quotes() {
+        assert_eq!(
+            written("r if not lower(input.x) == \"a\"").as_deref(),
+            Some("r if { negated_1_1__ := lower(input.x); not negated_1_1__ == \"a\" }")
+        );
+        assert_eq!(
+            written("r if { not \"a\" in f(input.x) }\nf(x) := x").as_deref(),
+            Some("r if { negated_1_1__ := f(input.x); not \"a\" in negated_1_1__ }\nf(x) := x")
         );
     }
 

@@ -6,10 +6,13 @@ use crate::engine::compile::Source;
 use crate::yaml;
 use include_dir::{Dir, include_dir};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/policies");
+
+/// The list of changes that nothing can notice, beside a policy.
+const SURVIVORS: &str = "mutants.yaml";
 
 /// Largest file of a bundle, as the engine has it.
 const LARGEST_FILE: u64 = 1024 * 1024;
@@ -90,6 +93,12 @@ pub struct Bundle {
     pub knowledge: Map<String, Value>,
     /// Cases by package.
     pub cases: BTreeMap<String, Vec<CaseFiles>>,
+    /// Test modules (`_test.rego`), by their own package (`seawall.policies.x_test`). Nothing but `seawall test` reads them.
+    pub tests: BTreeMap<String, Vec<Source>>,
+    /// `mutants.yaml` beside policies, by package: changes that nothing can notice. Only `seawall test --mutate` reads them.
+    pub survivors: BTreeMap<String, Source>,
+    /// Where this is a part of a larger set: the rows of the others in `knowledge.policies`.
+    pub beside: Map<String, Value>,
 }
 
 impl Bundle {
@@ -108,9 +117,17 @@ impl Bundle {
     /// # Errors
     /// When something in it cannot be read, or nothing is in it.
     pub fn read(folder: &Path) -> Result<Self, BundleError> {
-        let mut files = BTreeMap::new();
-        collect(folder, folder, 0, &mut files)?;
-        Self::from_files(folder, files)
+        let (bundle, problems) = Self::gather(folder);
+        problems.into_iter().next().map_or(Ok(bundle), Err)
+    }
+
+    /// Reads a folder, leaving out what cannot be read. Returns all that is wrong with it.
+    #[must_use]
+    pub fn gather(folder: &Path) -> (Self, Vec<BundleError>) {
+        let (mut files, mut problems) = (BTreeMap::new(), Vec::new());
+        collect(folder, folder, 0, &mut files, &mut problems);
+        let bundle = Self::of_files(folder, &files, &mut problems);
+        (bundle, problems)
     }
 
     /// The bundle of files by relative path.
@@ -118,40 +135,58 @@ impl Bundle {
     /// # Errors
     /// When there is no Rego file, or a data file is broken.
     pub fn from_files(root: &Path, files: BTreeMap<String, String>) -> Result<Self, BundleError> {
+        let mut problems = Vec::new();
+        let bundle = Self::of_files(root, &files, &mut problems);
+        problems.into_iter().next().map_or(Ok(bundle), Err)
+    }
+
+    fn of_files(root: &Path, files: &BTreeMap<String, String>, problems: &mut Vec<BundleError>) -> Self {
         let mut bundle = Self::default();
         let mut folders: BTreeMap<String, String> = BTreeMap::new();
-        for (file, text) in files.iter().filter(|(file, _)| file.ends_with(".rego") && !file.ends_with("_test.rego")) {
+        for (file, text) in files.iter().filter(|(file, _)| file.ends_with(".rego")) {
             let package = package(text).unwrap_or_default();
+            let source = Source { file: file.clone(), text: text.clone() };
+            if file.ends_with("_test.rego") {
+                bundle.tests.entry(package).or_default().push(source);
+                continue;
+            }
             if file == "policy.rego" || file.ends_with("/policy.rego") {
                 folders.insert(parent(file).to_owned(), package.clone());
             }
-            bundle.modules.entry(package).or_default().push(Source { file: file.clone(), text: text.clone() });
+            bundle.modules.entry(package).or_default().push(source);
         }
         if bundle.modules.is_empty() {
-            return Err(BundleError::Empty(root.to_owned()));
+            problems.push(BundleError::Empty(root.to_owned()));
         }
         for (file, text) in files.iter().filter(|(file, _)| is_data(file)) {
-            bundle.add_data(file, text)?;
+            problems.extend(bundle.add_data(file, text).err());
         }
         for (folder, package) in folders {
+            let file = if folder.is_empty() { SURVIVORS.to_owned() } else { format!("{folder}/{SURVIVORS}") };
+            if let Some(text) = files.get(&file) {
+                bundle.survivors.insert(package.clone(), Source { file, text: text.clone() });
+            }
             let cases = if folder.is_empty() { "cases/".to_owned() } else { format!("{folder}/cases/") };
-            let names = files.keys().filter_map(|file| file.strip_prefix(&cases)?.strip_suffix("/input.yaml"));
+            let names: BTreeSet<&str> = files.keys().filter_map(|file| case_of(file.strip_prefix(&cases)?)).collect();
             for name in names {
                 let text = |part: &str| files.get(&format!("{cases}{name}/{part}.yaml")).cloned();
-                let expected = text("expected").ok_or_else(|| BundleError::Data {
-                    file: format!("{cases}{name}"),
-                    problem: "the case has input.yaml and no expected.yaml".to_owned(),
-                })?;
+                let (input, expected) = (text("input"), text("expected"));
+                let missing = [("input", &input), ("expected", &expected)].map(|(part, text)| (part, text.is_none()));
+                problems.extend(missing.into_iter().filter(|(_, missing)| *missing).map(|(part, _)| {
+                    let problem = format!("the case has no {part}.yaml; add it, or remove the folder");
+                    BundleError::Data { file: format!("{cases}{name}"), problem }
+                }));
+                let (Some(input), Some(expected)) = (input, expected) else { continue };
                 bundle.cases.entry(package.clone()).or_default().push(CaseFiles {
                     name: name.to_owned(),
                     folder: format!("{cases}{name}"),
-                    input: text("input").unwrap_or_default(),
+                    input,
                     context: text("context"),
                     expected,
                 });
             }
         }
-        Ok(bundle)
+        bundle
     }
 
     fn add_data(&mut self, file: &str, text: &str) -> Result<(), BundleError> {
@@ -183,6 +218,34 @@ impl Bundle {
         }
     }
 
+    /// The same bundle with the folder that it was read from before the names of its files, for messages.
+    #[must_use]
+    pub fn named(mut self, folder: &str) -> Self {
+        let named = |file: &mut String| *file = format!("{}/{file}", folder.trim_end_matches('/'));
+        let (modules, tests) = (self.modules.values_mut(), self.tests.values_mut());
+        modules.chain(tests).flatten().chain(self.survivors.values_mut()).for_each(|source| named(&mut source.file));
+        self.cases.values_mut().flatten().for_each(|case| named(&mut case.folder));
+        self
+    }
+
+    /// What a text needs: the modules of the packages that it mentions (`data.seawall.…`), and those that they mention. All
+    /// knowledge, no cases and no tests. A package that is named in another way than by its path brings all.
+    #[must_use]
+    pub fn mentioned_by<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> Self {
+        let mut part = Self { knowledge: self.knowledge.clone(), beside: self.beside.clone(), ..Self::default() };
+        let mut todo: Vec<String> = texts.into_iter().map(str::to_owned).collect();
+        while let Some(text) = todo.pop() {
+            for package in self.modules.keys().filter(|package| mentions(&text, package)) {
+                if !part.modules.contains_key(package) {
+                    let modules = self.modules.get(package).cloned().unwrap_or_default();
+                    todo.extend(modules.iter().map(|source| source.text.clone()));
+                    part.modules.insert(package.clone(), modules);
+                }
+            }
+        }
+        part
+    }
+
     /// Adds another bundle: a policy of the same package is replaced, knowledge is merged.
     ///
     /// # Errors
@@ -194,12 +257,36 @@ impl Bundle {
                 return Err(BundleError::LibraryTaken { file: module.file.clone(), package });
             }
             self.cases.remove(&package);
+            self.survivors.remove(&package);
+            self.tests.remove(&format!("{package}_test"));
             self.modules.insert(package, modules);
         }
         self.cases.extend(other.cases);
+        self.survivors.extend(other.survivors);
+        self.tests.extend(other.tests);
         merge(&mut self.knowledge, &other.knowledge);
         Ok(self)
     }
+}
+
+/// The case that a file below `cases/` belongs to.
+fn case_of(file: &str) -> Option<&str> {
+    let (name, file) = file.rsplit_once('/')?;
+    matches!(file, "input.yaml" | "expected.yaml" | "context.yaml" | "cluster.yaml").then_some(name)
+}
+
+/// Whether a text may refer to a package.
+fn mentions(text: &str, package: &str) -> bool {
+    text.split("data").skip(1).any(|rest| {
+        let path: &str = rest.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').next().unwrap_or_default();
+        // `data["seawall"]`, and an import of what lies above the package
+        let bracket = rest.get(path.len()..).is_some_and(|rest| rest.starts_with('['));
+        let path = path.trim_start_matches('.');
+        let within = |outer: &str, inner: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('.'))
+        };
+        within(package, path) || (within(path, package) && (bracket || !path.is_empty()))
+    })
 }
 
 /// Merges key by key; anything but objects is replaced.
@@ -244,32 +331,63 @@ fn collect_embedded(folder: &Dir<'static>, files: &mut BTreeMap<String, String>)
     folder.dirs().try_for_each(|folder| collect_embedded(folder, files))
 }
 
-fn collect(root: &Path, folder: &Path, depth: usize, files: &mut BTreeMap<String, String>) -> Result<(), BundleError> {
+fn collect(
+    root: &Path,
+    folder: &Path,
+    depth: usize,
+    files: &mut BTreeMap<String, String>,
+    problems: &mut Vec<BundleError>,
+) {
     if depth > DEEPEST {
-        return Err(BundleError::TooDeep(folder.to_owned()));
+        return problems.push(BundleError::TooDeep(folder.to_owned()));
     }
-    let read = |path: &Path, source: std::io::Error| BundleError::Read { path: path.to_owned(), source };
-    for entry in std::fs::read_dir(folder).map_err(|e| read(folder, e))? {
-        let path = entry.map_err(|e| read(folder, e))?.path();
+    let unreadable = |path: &Path, source: std::io::Error| BundleError::Read { path: path.to_owned(), source };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return problems.push(unreadable(folder, error)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        match entry {
+            Ok(entry) => paths.push(entry.path()),
+            Err(error) => return problems.push(unreadable(folder, error)),
+        }
+    }
+    paths.sort();
+    for path in paths {
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         // a mounted ConfigMap keeps its versions in hidden folders, and links to them
         if name.starts_with('.') {
             continue;
         }
-        let info = std::fs::metadata(&path).map_err(|e| read(&path, e))?;
-        if info.is_dir() {
-            collect(root, &path, depth + 1, files)?;
-        } else if wanted(&name) {
-            if info.len() > LARGEST_FILE {
-                return Err(BundleError::TooLarge { path, size: info.len() });
+        match std::fs::metadata(&path) {
+            Err(error) => problems.push(unreadable(&path, error)),
+            Ok(info) if info.is_dir() => {
+                let before = problems.len();
+                collect(root, &path, depth + 1, files, problems);
+                // a loop of links is told once, and not followed along every other way
+                if depth > 0 && problems.iter().skip(before).any(|p| matches!(p, BundleError::TooDeep(_))) {
+                    return;
+                }
             }
-            let bytes = std::fs::read(&path).map_err(|e| read(&path, e))?;
-            let text = String::from_utf8(bytes).map_err(|_| BundleError::NotText(path.clone()))?;
-            let relative = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-            files.insert(relative, text);
+            Ok(info) if wanted(&name) => match text(&path, info.len()) {
+                Ok(text) => {
+                    let relative = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+                    files.insert(relative, text);
+                }
+                Err(error) => problems.push(error),
+            },
+            Ok(_) => {}
         }
     }
-    Ok(())
+}
+
+fn text(path: &Path, size: u64) -> Result<String, BundleError> {
+    if size > LARGEST_FILE {
+        return Err(BundleError::TooLarge { path: path.to_owned(), size });
+    }
+    let bytes = std::fs::read(path).map_err(|source| BundleError::Read { path: path.to_owned(), source })?;
+    String::from_utf8(bytes).map_err(|_| BundleError::NotText(path.to_owned()))
 }
 
 #[cfg(test)]

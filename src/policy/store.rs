@@ -150,7 +150,9 @@ impl PolicySet {
         }
         let mut knowledge = bundle.knowledge.clone();
         bundle::merge(&mut knowledge, &settings.knowledge);
-        knowledge.insert("policies".to_owned(), loaded(policies.iter().map(|p| &p.metadata)));
+        let mut rows = bundle.beside.clone();
+        bundle::merge(&mut rows, &loaded(policies.iter().map(|p| &p.metadata)));
+        knowledge.insert("policies".to_owned(), rows.into());
         let mut operator_groups: BTreeSet<String> = settings.operator_groups.iter().cloned().collect();
         operator_groups.extend(groups_of_operators(&knowledge));
         let api_versions = Arc::new(ApiVersions::of_knowledge(&knowledge)?);
@@ -245,6 +247,12 @@ impl PolicySet {
             modules: self.modules.clone(),
             digest: self.digest.clone(),
         })
+    }
+
+    /// All modules, parsed.
+    #[must_use]
+    pub const fn modules(&self) -> &Arc<Modules> {
+        &self.modules
     }
 
     /// Which policies concern which requests.
@@ -386,9 +394,9 @@ fn declared(metadata: &Metadata, file: &str, modules: &Modules) -> Result<(), Po
 }
 
 /// `knowledge.policies`: what policies may know of each other.
-pub fn loaded<'m>(policies: impl Iterator<Item = &'m Metadata>) -> serde_json::Value {
+pub fn loaded<'m>(policies: impl Iterator<Item = &'m Metadata>) -> serde_json::Map<String, serde_json::Value> {
     let row = |m: &Metadata| (m.id.clone(), serde_json::json!({"checklist": m.checklist, "exemptible": m.exemptible}));
-    serde_json::Value::Object(policies.map(row).collect())
+    policies.map(row).collect()
 }
 
 /// The keys of `knowledge.operators.groups` that are not switched off: the API groups of operators' resources.

@@ -1,5 +1,6 @@
 //! One case of a policy: `input.yaml`, `context.yaml`, `expected.yaml` (format: `docs/policy-format.md`).
 
+use super::expected::Expected;
 use crate::admission::pointer::to_pointer;
 use crate::admission::request::{Operation, Request, RequestError};
 use crate::config::{Defaults, Settings};
@@ -11,7 +12,7 @@ use crate::patch::record::{ANNOTATION, ANNOTATION_POINTER};
 use crate::policy::bundle::CaseFiles;
 use crate::policy::mode::{Mode, PatchSetting, Tier};
 use crate::policy::store::PolicySet;
-use crate::review::{Outcome, Phase, Snapshot, review};
+use crate::review::{Phase, Snapshot, review};
 use crate::yaml;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -63,29 +64,6 @@ impl Default for Context {
     }
 }
 
-/// `expected.yaml`
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Expected {
-    violations: Vec<ExpectedViolation>,
-    patched: Option<Value>,
-    unknown: bool,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ExpectedViolation {
-    path: String,
-    #[serde(default)]
-    msg: Option<String>,
-    #[serde(default)]
-    found: Option<Value>,
-    #[serde(default)]
-    wanted: Option<Value>,
-    #[serde(default)]
-    fix: Option<String>,
-}
-
 /// `input.yaml` in its short form.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -117,6 +95,44 @@ pub struct Case {
     expected: Expected,
 }
 
+/// What a policy makes of a case on one engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// All violations, worst first.
+    pub violations: Vec<Finding>,
+    /// The object with the policy's patches, without their record; `None` where nothing is patched.
+    pub patched: Option<Value>,
+    /// Kinds that are not known and without which the policy has no answer.
+    pub unknown: Vec<String>,
+    /// Why the policy failed.
+    pub failures: Vec<String>,
+    /// Why patches were dropped.
+    pub dropped: Vec<String>,
+    /// What a second pass would patch, as JSON Pointers.
+    pub again: Vec<String>,
+    /// Where the patched object still violates although it was patched there, as JSON Pointers.
+    pub left: Vec<String>,
+}
+
+impl Seen {
+    /// What is wrong whatever the case expects.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let failed = self.failures.iter().map(|reason| format!("it failed: {reason}"));
+        let dropped = self.dropped.iter().map(|reason| format!("a patch was dropped: {reason}"));
+        let again = (!self.again.is_empty()).then(|| format!("a second pass still patches {}", self.again.join(", ")));
+        let left = self.left.iter().map(|pointer| format!("the patched object still violates at {pointer}"));
+        failed.chain(dropped).chain(again).chain(left).collect()
+    }
+
+    /// Whether another engine has seen the same. Two failures are the same in other words.
+    #[must_use]
+    pub fn agrees(&self, other: &Self) -> bool {
+        self.failures.is_empty() == other.failures.is_empty()
+            && Self { failures: Vec::new(), ..self.clone() } == Self { failures: Vec::new(), ..other.clone() }
+    }
+}
+
 impl Case {
     /// Reads the files of a case.
     ///
@@ -124,7 +140,7 @@ impl Case {
     /// When one is not of the format.
     pub fn parse(files: &CaseFiles) -> Result<Self, CaseError> {
         let context = files.context.as_deref().map(|text| read("context.yaml", text)).transpose()?.unwrap_or_default();
-        let expected = read("expected.yaml", &files.expected)?;
+        let expected = Expected::parse(&files.expected)?;
         let input: Value = read("input.yaml", &files.input)?;
         Ok(Self { name: files.name.clone(), request: request(input)?, context, expected })
     }
@@ -168,100 +184,59 @@ impl Case {
         Some(Snapshot::new(Arc::new(only), Arc::new(settings), Arc::new(facts), now).with_unregistered())
     }
 
+    /// What it expects.
+    #[must_use]
+    pub const fn expected(&self) -> &Expected {
+        &self.expected
+    }
+
     /// Runs the case for a policy. Returns what is not as expected.
     pub fn run(&self, set: &PolicySet, policy: &str, worker: &mut Worker) -> Vec<String> {
-        let Some(snapshot) = self.snapshot(set, policy) else {
-            return vec![format!(
-                "context.yaml: now {:?} is no RFC 3339 time, or there is no policy {policy}",
-                self.context.now
-            )];
-        };
+        match self.snapshot(set, policy) {
+            Some(snapshot) => {
+                let seen = self.see(&snapshot, worker);
+                let mut problems = seen.faults();
+                problems.extend(self.expected.problems(&seen));
+                problems
+            }
+            None => vec![self.no_snapshot(policy)],
+        }
+    }
+
+    /// Why there is no snapshot.
+    pub(super) fn no_snapshot(&self, policy: &str) -> String {
+        format!("context.yaml: now {:?} is no RFC 3339 time, or there is no policy {policy}", self.context.now)
+    }
+
+    /// What the policy of a snapshot makes of the case on the worker's engine.
+    pub fn see(&self, snapshot: &Snapshot, worker: &mut Worker) -> Seen {
         let mut run = |request: &Request, phase| {
-            review(request, &snapshot, phase, Instant::now() + Duration::from_secs(30), worker)
+            review(request, snapshot, phase, Instant::now() + Duration::from_secs(30), worker)
         };
         let judged = run(&self.request, Phase::Validate);
         let patched = run(&self.request, Phase::Mutate);
-        let mut problems: Vec<String> =
-            judged.failures.iter().chain(&patched.failures).map(|f| format!("it failed: {}", f.reason)).collect();
-        if self.expected.unknown == judged.unknown.is_empty() {
-            problems.push(format!("unknown: expected {}, found {:?}", self.expected.unknown, judged.unknown));
-        }
-        self.compare_violations(&judged.findings, &mut problems);
-        self.compare_patched(&patched, &mut problems);
-        if let Some(object) = patched.patch.object.as_ref().map(|o| without_record(o, self.request.object())) {
-            let request = self.request.with_object(object);
-            let again = run(&request, Phase::Mutate);
-            if !again.patch.applied.is_empty() {
-                problems.push(format!("a second pass still patches {}", pointers(&again)));
-            }
-            let left = run(&request, Phase::Validate).findings;
+        let failures = judged.failures.iter().chain(&patched.failures).map(|f| f.reason.clone()).collect();
+        let object = patched.patch.object.as_ref().map(|o| without_record(o, self.request.object()));
+        let (mut again, mut left) = (Vec::new(), Vec::new());
+        if let Some(object) = &object {
+            let request = self.request.with_object(object.clone());
+            again = run(&request, Phase::Mutate).patch.applied.into_iter().map(|c| c.pointer).collect();
             let written: BTreeSet<&str> =
                 patched.patch.applied.iter().map(|c| c.pointer.trim_end_matches("/-")).collect();
-            problems.extend(
-                left.iter()
-                    .map(|f| to_pointer(&f.path))
-                    .filter(|p| written.contains(p.as_str()))
-                    .map(|p| format!("the patched object still violates at {p}")),
-            );
+            let findings = run(&request, Phase::Validate).findings;
+            let pointers = findings.iter().map(|f| to_pointer(&f.path));
+            left = pointers.filter(|p| written.contains(p.as_str())).collect();
         }
-        problems
-    }
-
-    fn compare_violations(&self, found: &[Finding], problems: &mut Vec<String>) {
-        let mut left: Vec<&Finding> = found.iter().collect();
-        for expected in &self.expected.violations {
-            match left.iter().position(|finding| expected.fits(finding)) {
-                Some(position) => {
-                    left.remove(position);
-                }
-                None => problems.push(format!("expected a violation {}, found {}", expected.words(), words(found))),
-            }
-        }
-        problems
-            .extend(left.into_iter().map(|f| format!("unexpected violation at {}: {}", to_pointer(&f.path), f.line())));
-    }
-
-    fn compare_patched(&self, outcome: &Outcome, problems: &mut Vec<String>) {
-        problems.extend(outcome.patch.dropped.iter().map(|d| format!("a patch was dropped: {}", d.reason)));
-        let found = outcome.patch.object.as_ref().map(|o| without_record(o, self.request.object()));
-        let found = found.filter(|_| !outcome.patch.applied.is_empty());
-        if found != self.expected.patched {
-            let text = |value: &Option<Value>| {
-                value.as_ref().map_or_else(|| "nothing is patched".to_owned(), Value::to_string)
-            };
-            problems.push(format!("patched: expected {}, found {}", text(&self.expected.patched), text(&found)));
+        Seen {
+            violations: judged.findings,
+            patched: object.filter(|_| !patched.patch.applied.is_empty()),
+            unknown: judged.unknown.into_iter().map(|unknown| unknown.missing).collect(),
+            failures,
+            dropped: patched.patch.dropped.into_iter().map(|dropped| dropped.reason).collect(),
+            again,
+            left,
         }
     }
-}
-
-impl ExpectedViolation {
-    fn fits(&self, finding: &Finding) -> bool {
-        let equal = |expected: &Option<Value>, found: Option<&Value>| expected.is_none() || expected.as_ref() == found;
-        let within =
-            |expected: &Option<String>, found: &str| expected.as_ref().is_none_or(|e| found.contains(e.as_str()));
-        self.path == to_pointer(&finding.path)
-            && within(&self.msg, &finding.message)
-            && within(&self.fix, &finding.fix)
-            && equal(&self.found, finding.found.as_ref())
-            && equal(&self.wanted, Some(&finding.wanted))
-    }
-
-    fn words(&self) -> String {
-        json!({"path": self.path, "msg": self.msg, "found": self.found, "wanted": self.wanted, "fix": self.fix})
-            .to_string()
-    }
-}
-
-fn words(findings: &[Finding]) -> String {
-    let one = |f: &Finding| {
-        json!({"path": to_pointer(&f.path), "msg": f.message, "found": f.found, "wanted": f.wanted, "fix": f.fix})
-            .to_string()
-    };
-    if findings.is_empty() { "none".to_owned() } else { findings.iter().map(one).collect::<Vec<_>>().join(", ") }
-}
-
-fn pointers(outcome: &Outcome) -> String {
-    outcome.patch.applied.iter().map(|c| c.pointer.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// The object without the record of patches, and without the maps that only hold it.
@@ -288,7 +263,7 @@ fn without_record(patched: &Value, original: Option<&Value>) -> Value {
     object
 }
 
-fn read<T: for<'de> Deserialize<'de>>(file: &'static str, text: &str) -> Result<T, CaseError> {
+pub(super) fn read<T: for<'de> Deserialize<'de>>(file: &'static str, text: &str) -> Result<T, CaseError> {
     serde_saphyr::from_str(text).map_err(|error| {
         let (line, _, problem) = yaml::problem(&error);
         CaseError::Format { file, line, problem }

@@ -1,6 +1,11 @@
-//! Runs the cases of policies: a front end of [`crate::review`], used when policies are loaded and by the tests.
+//! Runs the cases and `test_` rules of policies: a front end of [`crate::review`], used by `seawall test` and when policies are loaded.
+//!
+//! [`case`] reads and runs a case, [`expected`] compares, [`subject`] is one policy with all that tests it.
 
 pub mod case;
+pub mod expected;
+pub mod mutation;
+pub mod subject;
 
 use crate::engine::compile::EngineKind;
 use crate::engine::evaluate::Worker;

@@ -23,6 +23,7 @@ mod checklist_page;
 mod exemptions;
 mod field;
 mod formats;
+mod mutation;
 mod pipelines;
 mod policy_new;
 mod rig;
