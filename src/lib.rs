@@ -11,7 +11,7 @@
 //! | `patch` | RFC 6902 patches: merged, applied, recorded, restored | `admission`, `engine`, `policy` |
 //! | [`decision`] | violations and actions become allow, deny, warn, audit | `admission`, `policy` |
 //! | `review` | the pipeline | the above and `config` |
-//! | [`server`], `check`, [`audit`] | front ends | everything but `cli` |
+//! | [`server`], `check`, [`audit`], [`policytest`] | front ends | everything but `cli` |
 //! | `report` | one result, several formats | everything but front ends |
 //! | [`decisions`] | what would have been denied or patched, counted and kept | `decision`, `review`, `kubeapi` |
 //! | [`rollout`] | which namespaces can be enforced, worked out from violations and what is recorded | `decision`, `decisions`, `policy` |

@@ -14,6 +14,7 @@ mod policy;
 mod rollout;
 mod serve;
 mod snapshot;
+mod test;
 mod webhook_config;
 
 use clap::{Parser, Subcommand};
@@ -48,11 +49,10 @@ enum Command {
     Rollout(rollout::RolloutCommand),
     /// Look at policies and at what they make of a cluster
     Policy(policy::PolicyCommand),
-    /// temporary
-    #[command(hide = true)]
-    Mutate(Box<mutate::TemporaryArgs>),
     /// Measure what policies cost: instructions, time, allocations
     Bench(Box<bench::BenchArgs>),
+    /// Run the cases and tests of policies
+    Test(Box<test::TestArgs>),
     /// Write down what policies ask of a cluster, for check --snapshot
     Snapshot(Box<snapshot::SnapshotArgs>),
 }
@@ -71,8 +71,8 @@ pub fn main() -> ExitCode {
         Command::Exemptions(args) => exemptions::run(&args),
         Command::Rollout(command) => rollout::run(command),
         Command::Policy(command) => policy::run(command),
-        Command::Mutate(args) => mutate::temporary(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Snapshot(args) => snapshot::run(*args),
     };
     match result {

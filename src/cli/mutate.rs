@@ -1,10 +1,10 @@
 //! `seawall test --mutate`: do the tests notice when a condition is lost?
 
-use crate::policy::bundle::Bundle;
 use crate::policytest::mutation::{self, Mutation, text};
 use crate::policytest::subject::Subject;
 use anyhow::bail;
 use clap::Args;
+use regex::Regex;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Args)]
 pub(super) struct MutationArgs {
     /// Change each rule and condition in turn, and report the changes that no case or test notices
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["update", "coverage", "coverage_threshold", "format"])]
     pub(super) mutate: bool,
     /// Exit code 1 where fewer changes of a hundred are noticed
     #[arg(long, value_name = "PERCENT", default_value_t = 90.0, requires = "mutate", value_parser = percent)]
@@ -24,33 +24,48 @@ fn percent(word: &str) -> Result<f64, String> {
     found.ok_or_else(|| format!("{word:?} is no percentage; wanted 0 to 100"))
 }
 
-/// Mutates. Exit codes: 0 enough is noticed and the rest has a reason, 1 when not, 2 when something cannot be tried.
-pub(super) fn run(bundle: &Bundle, subjects: &[Subject], args: &MutationArgs) -> anyhow::Result<ExitCode> {
+/// Mutates the policies, or what matches a pattern. Exit codes: 0 enough is noticed and the rest has a reason, 1 when not, 2 when
+/// something cannot be tried.
+pub(super) fn run(
+    loaded: &Loaded,
+    only: Option<&Regex>,
+    threads: usize,
+    args: &MutationArgs,
+) -> anyhow::Result<ExitCode> {
+    let wanted = |subject: &&Subject| match only {
+        Some(pattern) => {
+            [subject.name(), &subject.package, &subject.file].into_iter().any(|name| pattern.is_match(name))
+        }
+        None => subject.policy.is_some(),
+    };
+    let subjects: Vec<&Subject> = loaded.subjects.iter().filter(wanted).collect();
     if subjects.is_empty() {
-        bail!("there is no policy to change");
+        bail!("there is no policy to change in what was named");
     }
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let shows = io::stderr().is_terminal();
     let done = |done: usize, all: usize| {
         if shows && (done.is_multiple_of(20) || done == all) {
             let _ = write!(io::stderr(), "\r{done} of {all} changes tried{}", if done == all { "\n" } else { "" });
         }
     };
-    let mutation = mutation::run(bundle, subjects, threads, &done);
+    let mutation = mutation::run(&subjects, threads, &done);
     let mut out = BufWriter::new(io::stdout().lock());
     text::write(&mutation, &mut out)?;
     out.flush()?;
-    verdict(&mutation, args.mutation_threshold)
+    verdict(&mutation, &loaded.problems, args.mutation_threshold)
 }
 
-fn verdict(mutation: &Mutation, threshold: f64) -> anyhow::Result<ExitCode> {
+fn verdict(mutation: &Mutation, problems: &[String], threshold: f64) -> anyhow::Result<ExitCode> {
     let mut stderr = io::stderr().lock();
+    for problem in problems {
+        writeln!(stderr, "error: {problem}")?;
+    }
     for policy in &mutation.policies {
         for problem in &policy.problems {
             writeln!(stderr, "error: {}: {problem}", policy.name)?;
         }
     }
-    if mutation.has_problems() {
+    if mutation.has_problems() || !problems.is_empty() {
         return Ok(ExitCode::from(2));
     }
     if !mutation.reaches(threshold) {
@@ -58,23 +73,4 @@ fn verdict(mutation: &Mutation, threshold: f64) -> anyhow::Result<ExitCode> {
     }
     let good = mutation.reaches(threshold) && mutation.unexplained() == 0;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(1) })
-}
-
-/// temporary
-#[derive(Debug, Args)]
-pub(super) struct TemporaryArgs {
-    #[command(flatten)]
-    policies: super::policies::PolicyArgs,
-    #[arg(long)]
-    policy: Vec<String>,
-    #[command(flatten)]
-    mutation: MutationArgs,
-}
-
-/// temporary
-pub(super) fn temporary(args: &TemporaryArgs) -> anyhow::Result<ExitCode> {
-    let (settings, bundle, _) = args.policies.load_with_files()?;
-    let mut subjects = Subject::all(&bundle, &settings);
-    subjects.retain(|s| s.policy.is_some() && (args.policy.is_empty() || args.policy.iter().any(|p| p == s.name())));
-    run(&bundle, &subjects, &args.mutation)
 }

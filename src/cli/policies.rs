@@ -23,6 +23,16 @@ pub(super) struct PolicyArgs {
 }
 
 impl PolicyArgs {
+    /// The configuration alone.
+    pub(super) fn settings(&self) -> anyhow::Result<Settings> {
+        Ok(self.config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::load)?)
+    }
+
+    /// Where the policies come from.
+    pub(super) fn source(&self) -> PolicySource {
+        PolicySource { folder: self.policies.clone(), only: self.policies_only }
+    }
+
     /// Reads both.
     pub(super) fn load(&self) -> anyhow::Result<(Settings, PolicySet)> {
         let (settings, _, set) = self.load_with_files()?;
@@ -31,8 +41,8 @@ impl PolicyArgs {
 
     /// Reads both, and gives the files with them: cases are in there.
     pub(super) fn load_with_files(&self) -> anyhow::Result<(Settings, Bundle, PolicySet)> {
-        let settings = self.config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::load)?;
-        let source = PolicySource { folder: self.policies.clone(), only: self.policies_only };
+        let settings = self.settings()?;
+        let source = self.source();
         let bundle = source.read().context("the policies cannot be read")?;
         let set = source.build(&bundle, &settings).context("the policies cannot be used")?;
         Ok((settings, bundle, set))

@@ -235,7 +235,8 @@ impl Bundle {
         let mut part = Self { knowledge: self.knowledge.clone(), beside: self.beside.clone(), ..Self::default() };
         let mut todo: Vec<String> = texts.into_iter().map(str::to_owned).collect();
         while let Some(text) = todo.pop() {
-            for package in self.modules.keys().filter(|package| mentions(&text, package)) {
+            let paths = data_paths(&text);
+            for package in self.modules.keys().filter(|package| paths.iter().any(|path| mentions(path, package))) {
                 if !part.modules.contains_key(package) {
                     let modules = self.modules.get(package).cloned().unwrap_or_default();
                     todo.extend(modules.iter().map(|source| source.text.clone()));
@@ -275,18 +276,22 @@ fn case_of(file: &str) -> Option<&str> {
     matches!(file, "input.yaml" | "expected.yaml" | "context.yaml" | "cluster.yaml").then_some(name)
 }
 
-/// Whether a text may refer to a package.
-fn mentions(text: &str, package: &str) -> bool {
-    text.split("data").skip(1).any(|rest| {
-        let path: &str = rest.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').next().unwrap_or_default();
-        // `data["seawall"]`, and an import of what lies above the package
-        let bracket = rest.get(path.len()..).is_some_and(|rest| rest.starts_with('['));
-        let path = path.trim_start_matches('.');
-        let within = |outer: &str, inner: &str| {
-            inner.strip_prefix(outer).is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('.'))
-        };
-        within(package, path) || (within(path, package) && (bracket || !path.is_empty()))
-    })
+/// The paths below `data` that a text mentions, each with whether a bracket follows.
+fn data_paths(text: &str) -> BTreeSet<(&str, bool)> {
+    let path = |rest: &'_ str| rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').unwrap_or(rest.len());
+    let of = |rest| {
+        let (path, rest) = str::split_at(rest, path(rest));
+        (path.trim_start_matches('.'), rest.starts_with('['))
+    };
+    text.split("data").skip(1).map(of).filter(|(path, bracket)| *bracket || !path.is_empty()).collect()
+}
+
+/// Whether a path leads into a package, or to what lies above it.
+fn mentions((path, _): &(&str, bool), package: &str) -> bool {
+    let within = |outer: &str, inner: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('.'))
+    };
+    within(package, path) || within(path, package)
 }
 
 /// Merges key by key; anything but objects is replaced.

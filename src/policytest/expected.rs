@@ -11,6 +11,9 @@ use similar::TextDiff;
 /// Lines of a diff around a change.
 const CONTEXT: usize = 3;
 
+/// Likeness of violations of the same place, or with the same message.
+const NEAR: usize = 4;
+
 /// The keys of a violation in a file that has none yet.
 const KEYS: &[&str] = &["path", "found", "msg"];
 
@@ -182,7 +185,7 @@ impl Expected {
             for (at, expected) in self.violations.iter().enumerate().filter(|(at, _)| pairs.get(*at) == Some(&None)) {
                 for (position, finding) in free.iter().enumerate().filter_map(|(p, at)| Some((p, found.get(*at)?))) {
                     let likeness = expected.likeness(finding);
-                    if likeness > best.map_or(0, |(_, _, most)| most) {
+                    if likeness > best.map_or(NEAR - 1, |(_, _, most)| most) {
                         best = Some((at, position, likeness));
                     }
                 }
@@ -233,7 +236,7 @@ impl ExpectedViolation {
             && equal(&self.wanted, Some(&finding.wanted))
     }
 
-    /// How much of it is as it was seen; nothing: another violation.
+    /// How much of it is as it was seen; less than [`NEAR`]: another violation.
     fn likeness(&self, finding: &Finding) -> usize {
         let within =
             |expected: &Option<String>, found: &str| expected.as_ref().is_some_and(|e| found.contains(e.as_str()));

@@ -1,11 +1,16 @@
 //! Runs the cases and `test_` rules of policies: a front end of [`crate::review`], used by `seawall test` and when policies are loaded.
 //!
-//! [`case`] reads and runs a case, [`expected`] compares, [`subject`] is one policy with all that tests it.
+//! [`case`] reads and runs a case, [`expected`] compares, [`subject`] is one policy with all that tests it,
+//! [`load`] finds them, [`suite`] runs them in parallel, [`report`] shows what came of it, [`update`] rewrites expectations.
 
 pub mod case;
 pub mod expected;
+pub mod load;
 pub mod mutation;
+pub mod report;
 pub mod subject;
+pub mod suite;
+pub mod update;
 
 use crate::engine::compile::EngineKind;
 use crate::engine::evaluate::Worker;

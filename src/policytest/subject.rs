@@ -2,9 +2,7 @@
 //!
 //! This is what `seawall test` runs in parallel, and what anything that tries changes of one policy can use:
 //!
-//! ```no_run
-//! # use seawall::{config::Settings, policy::bundle::Bundle, policytest::subject::{Options, Subject}};
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! ```text
 //! let bundle = Bundle::embedded()?;
 //! let subjects = Subject::all(&bundle, &Settings::default());
 //! for subject in &subjects {
@@ -14,8 +12,6 @@
 //!     // stops at the first failure; empty: no test notices the change
 //!     let failed = prepared.failed(&Options { stop_at_first: true, ..Options::default() });
 //! }
-//! # Ok(())
-//! # }
 //! ```
 
 use super::case::{Case, Seen};
@@ -69,6 +65,12 @@ impl Subject {
     /// theirs is named after (`x_test` to `x`), else to one in the same folder, else to a subject of their own.
     #[must_use]
     pub fn all(bundle: &Bundle, settings: &Settings) -> Vec<Self> {
+        Self::chosen(bundle, settings, &|_| true)
+    }
+
+    /// Those of [`Self::all`] whose first file is wanted.
+    #[must_use]
+    pub fn chosen(bundle: &Bundle, settings: &Settings, wanted: &dyn Fn(&str) -> bool) -> Vec<Self> {
         let metadata = bundle.modules.iter().filter(|(package, _)| package.starts_with(POLICIES));
         let metadata: Vec<Metadata> =
             metadata.filter_map(|(_, s)| s.first().and_then(|s| Metadata::parse(&s.file, &s.text).ok())).collect();
@@ -84,25 +86,27 @@ impl Subject {
         let subject = |package: &String| {
             let own = bundle.modules.get(package).cloned().unwrap_or_default();
             let tests = tests.get(package).cloned().unwrap_or_default();
+            let file = own.first().or_else(|| tests.values().flatten().next()).map(|s| s.file.clone());
+            let file = file.filter(|file| wanted(file))?;
             let texts = own.iter().chain(tests.values().flatten()).map(|source| source.text.as_str());
             let mut part = bundle.mentioned_by(texts);
             if !own.is_empty() {
                 part.modules.insert(package.clone(), own.clone());
             }
+            part.survivors.extend(bundle.survivors.get(package).map(|list| (package.clone(), list.clone())));
             part.cases.extend(bundle.cases.get(package).map(|cases| (package.clone(), cases.clone())));
             part.beside = rows.clone();
-            let file = own.first().or_else(|| tests.values().flatten().next()).map(|s| s.file.clone());
             part.tests = tests;
-            Self {
+            Some(Self {
                 policy: package.strip_prefix(POLICIES).map(|name| name.replace('_', "-")),
                 package: package.clone(),
-                file: file.unwrap_or_default(),
+                file,
                 bundle: part,
                 // cases describe a policy as it was written, so the configuration's overrides do not belong to them
                 settings: Settings { knowledge: settings.knowledge.clone(), ..Settings::default() },
-            }
+            })
         };
-        let mut all: Vec<Self> = packages.into_iter().map(subject).collect();
+        let mut all: Vec<Self> = packages.into_iter().filter_map(subject).collect();
         all.sort_by_key(|subject| subject.policy.is_none());
         all
     }
@@ -117,6 +121,12 @@ impl Subject {
     #[must_use]
     pub fn cases(&self) -> &[CaseFiles] {
         self.bundle.cases.get(&self.package).map_or(&[], Vec::as_slice)
+    }
+
+    /// Its list of changes that nothing can notice.
+    #[must_use]
+    pub fn survivors(&self) -> Option<&Source> {
+        self.bundle.survivors.get(&self.package)
     }
 
     /// Its own modules.
@@ -151,7 +161,7 @@ impl Subject {
         let mut broken = Vec::new();
         let mut knowledge = self.bundle.knowledge.clone();
         bundle::merge(&mut knowledge, &self.settings.knowledge);
-        let tests = tests(&set, &self.tests(), &knowledge, &mut broken);
+        let tests = test_modules(&set, &self.tests(), &knowledge, &mut broken);
         let cases = self.cases().iter().map(|files| (files.clone(), Case::parse(files)));
         let cases: Vec<_> = cases.map(|(files, case)| (files, case.map_err(|error| error.to_string()))).collect();
         let cases = Arc::new(cases);
@@ -237,7 +247,7 @@ fn shallow(source: &Source) -> Result<(), CompileError> {
 }
 
 /// The test modules, as far as they can be used.
-fn tests(
+fn test_modules(
     set: &PolicySet,
     sources: &[Source],
     knowledge: &Map<String, serde_json::Value>,
@@ -564,3 +574,7 @@ fn words<E: std::fmt::Display>(value: &Result<Value, E>) -> String {
         Err(error) => format!("an error ({error})"),
     }
 }
+
+#[cfg(test)]
+#[path = "subject_tests.rs"]
+mod tests;

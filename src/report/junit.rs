@@ -154,7 +154,7 @@ fn case(name: &str, class: &str, inner: Option<(&str, &str, &str, &str)>, out: &
 }
 
 /// Text of one line, for attributes and elements. XML 1.0 has no place at all for most control characters, not even escaped.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in plain(text).chars() {
         match c {
@@ -170,7 +170,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Text of our own lines; those of a user cannot break lines, [`details`] has seen to that.
-fn lines(text: &str) -> String {
+pub(crate) fn lines(text: &str) -> String {
     text.trim_end().lines().map(escaped).collect::<Vec<_>>().join("\n")
 }
 

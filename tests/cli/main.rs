@@ -26,4 +26,5 @@ mod formats;
 mod mutation;
 mod pipelines;
 mod policy_new;
+mod policytest;
 mod rig;

@@ -9,7 +9,6 @@ pub mod text;
 
 use super::subject::{Notice, Options, Prepared, Subject};
 use crate::engine::mutants::{Mutant, mutants};
-use crate::policy::bundle::Bundle;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -106,7 +105,7 @@ struct Task<'t> {
 
 /// Mutates subjects, on so many threads. `done` is called with how many mutants are done and how many there are.
 #[must_use]
-pub fn run(bundle: &Bundle, subjects: &[Subject], threads: usize, done: &(dyn Fn(usize, usize) + Sync)) -> Mutation {
+pub fn run(subjects: &[&Subject], threads: usize, done: &(dyn Fn(usize, usize) + Sync)) -> Mutation {
     let mut policies: Vec<Mutated> = Vec::new();
     let mut tasks = Vec::new();
     for subject in subjects {
@@ -128,11 +127,9 @@ pub fn run(bundle: &Bundle, subjects: &[Subject], threads: usize, done: &(dyn Fn
             Fate::Survived => policy.survivors.push(Survivor { mutant: (*mutant).clone(), reason: None }),
         }
     }
-    for ((row, task), policy) in
-        tasks.iter().filter_map(|(row, task)| Some(((row, task), bundle.survivors.get(&task.subject.package)?)))
-    {
-        let Some(mutated) = policies.get_mut(*row) else { continue };
-        match Listed::parse(&policy.file, &policy.text) {
+    for (row, task) in &tasks {
+        let (Some(list), Some(mutated)) = (task.subject.survivors(), policies.get_mut(*row)) else { continue };
+        match Listed::parse(&list.file, &list.text) {
             Ok(listed) => listed.explain(&task.mutants, mutated),
             Err(problem) => mutated.problems.push(problem),
         }
