@@ -12,6 +12,7 @@ mod exemptions;
 mod explain;
 mod format;
 mod lint;
+mod mutate;
 mod policies;
 mod policy;
 mod replay;

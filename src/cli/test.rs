@@ -49,6 +49,8 @@ pub(super) struct TestArgs {
     /// Run again whenever a file changes
     #[arg(long, conflicts_with_all = ["update", "format"])]
     watch: bool,
+    #[command(flatten)]
+    mutation: super::mutate::MutationArgs,
     /// How to print
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -122,8 +124,12 @@ fn once(args: &TestArgs, loaded: &Loaded) -> anyhow::Result<ExitCode> {
     for note in &loaded.notes {
         writeln!(io::stderr(), "note: {note}")?;
     }
+    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    if args.mutation.mutate {
+        return super::mutate::run(loaded, args.run.as_ref(), jobs.get(), &args.mutation);
+    }
     let plan = Plan {
-        jobs: args.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
+        jobs,
         only: args.run.clone(),
         coverage: args.coverage || args.coverage_threshold.is_some(),
         options: Options::default(),

@@ -1,6 +1,6 @@
 //! Rego: [`analysis`] reads modules and refuses what cannot be trusted, [`builtins`] is the allow-list, [`compile`] makes
 //! programs, [`evaluate`] runs one policy, [`count`] counts its instructions, [`shared`] computes once what many policies read, [`pool`] keeps worker threads, [`violation`] reads results,
-//! [`testing`] runs `test_` rules, [`coverage`] says which lines were evaluated, [`trace`] tells why a rule is what it is, [`tree`] reads syntax trees.
+//! [`testing`] runs `test_` rules, [`coverage`] says which lines were evaluated, [`mutants`] changes one thing at a time, [`trace`] tells why a rule is what it is, [`tree`] reads syntax trees.
 //!
 //! Knows nothing of Kubernetes: input and data are values, results are violations and patches.
 
@@ -12,7 +12,9 @@ pub mod coverage;
 mod divergence;
 pub mod evaluate;
 mod guards;
+pub mod mutants;
 mod negation;
+mod place;
 pub mod pool;
 mod replaced;
 pub mod rewrite;

@@ -5,6 +5,7 @@
 //! Source: `expandExpr` in OPA's compiler, which runs on every expression, negated or not. References are not moved:
 //! `not input.x == 0` holds in OPA too where there is no `x`.
 
+use super::place::place as span;
 use serde_json::Value as Json;
 
 /// The source with the outermost calls of every negated expression assigned before it; `None` where there are none. What is
@@ -59,7 +60,7 @@ impl Found<'_> {
             Some((_, body)) if is_operation(expression) => operands(body, &mut calls),
             _ => operands(expression, &mut calls),
         }
-        let Some(end) = span_of(expression).map(|(_, end)| end).filter(|_| !calls.is_empty()) else { return };
+        let Some(end) = span(expression).map(|(_, end)| end).filter(|_| !calls.is_empty()) else { return };
         // what a test replaces for the statement is replaced for the calls too
         let replaced = statement.get("with_mods").and_then(Json::as_array).is_some_and(|mods| !mods.is_empty());
         let until = span(statement).map_or(end, |(_, end)| end);
@@ -93,7 +94,7 @@ fn operands(node: &Json, calls: &mut Vec<(usize, usize)>) {
         Json::Object(fields) => match kind(node) {
             Some((name, _)) if name.ends_with("Compr") => {}
             Some((name, _)) if name == "Call" || (is_operation(node) && name != "UnaryExpr") => {
-                calls.extend(span_of(node));
+                calls.extend(span(node));
             }
             _ => fields.values().for_each(|value| operands(value, calls)),
         },
@@ -111,15 +112,6 @@ fn is_operation(node: &Json) -> bool {
     kind(node).is_some_and(|(name, _)| {
         matches!(name, "BinExpr" | "BoolExpr" | "ArithExpr" | "Membership" | "UnaryExpr" | "AssignExpr")
     })
-}
-
-fn span_of(node: &Json) -> Option<(usize, usize)> {
-    span(kind(node)?.1)
-}
-
-fn span(node: &Json) -> Option<(usize, usize)> {
-    let offset = |key: &str| node.get("span")?.get(key)?.as_u64().and_then(|n| usize::try_from(n).ok());
-    Some((offset("start")?, offset("end")?))
 }
 
 #[cfg(test)]
@@ -162,6 +154,18 @@ mod tests {
         assert_eq!(
             written("r if { not input.x + 1 == 2 }").as_deref(),
             Some("r if { negated_1_1__ := input.x + 1; not negated_1_1__ == 2 }")
+        );
+    }
+
+    #[test]
+    fn texts_keep_their_quotes() {
+        assert_eq!(
+            written("r if not lower(input.x) == \"a\"").as_deref(),
+            Some("r if { negated_1_1__ := lower(input.x); not negated_1_1__ == \"a\" }")
+        );
+        assert_eq!(
+            written("r if { not \"a\" in f(input.x) }\nf(x) := x").as_deref(),
+            Some("r if { negated_1_1__ := f(input.x); not \"a\" in negated_1_1__ }\nf(x) := x")
         );
     }
 

@@ -10,6 +10,7 @@
 //! For both engines: `lib.rule`, where `lib` is imported, is taken for the whole package `lib`, all rules of which are computed,
 //! and its key `rule`. With the full path only that rule is.
 
+use super::place::place as span;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -131,11 +132,6 @@ impl Rewriter<'_> {
     }
 }
 
-fn span(variable: &Json) -> Option<(usize, usize)> {
-    let offset = |key: &str| variable.get("span")?.get(key)?.as_u64().and_then(|n| usize::try_from(n).ok());
-    Some((offset("start")?, offset("end")?))
-}
-
 /// The variables that stand alone, not at the beginning of a reference.
 fn bare(node: &Json, names: &mut BTreeSet<String>) {
     match node {
@@ -182,6 +178,9 @@ mod tests {
         let source = "package p\n\nr contains [[1 | x; y] | some x in [1]; some y in [2]] if true\n";
         let wanted =
             "package p\n\nr contains [[1 | some once_28__ in [1]; x; y] | some x in [1]; some y in [2]] if true\n";
+        assert_eq!(rewritten(source).as_deref(), Ok(wanted));
+        let source = "package p\n\nr contains [1 | \"b\" in input.xs] if true\n";
+        let wanted = "package p\n\nr contains [1 | some once_28__ in [1]; \"b\" in input.xs] if true\n";
         assert_eq!(rewritten(source).as_deref(), Ok(wanted));
     }
 

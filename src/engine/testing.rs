@@ -270,7 +270,7 @@ fn values_first(trees: Json) -> Result<Json, CompileError> {
         Source { file: text("file").to_owned(), text: moved.unwrap_or_else(|| text("contents").to_owned()) }
     };
     let sources: Vec<Source> = trees.as_array().into_iter().flatten().map(source).collect();
-    if changed { compile::trees(&sources) } else { Ok(trees) }
+    if changed { Ok(compile::trees(&sources)?.trees) } else { Ok(trees) }
 }
 
 /// The rules of a module, without their defaults.

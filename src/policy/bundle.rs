@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use super::files::{DEEPEST, LARGEST_FILE, MOST_FILES, PAGE};
 pub use super::files::{embedded_files, is_data, is_part, package, read_files, texts, unflatten, walk};
 
+/// The list of changes that nothing can notice, beside a policy.
+const SURVIVORS: &str = "mutants.yaml";
+
 /// Why a policy folder was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
@@ -102,6 +105,8 @@ pub struct Bundle {
     pub cases: BTreeMap<String, Vec<CaseFiles>>,
     /// Test modules (`_test.rego`), by their own package (`seawall.policies.x_test`). Nothing but `seawall test` reads them.
     pub tests: BTreeMap<String, Vec<Source>>,
+    /// `mutants.yaml` beside policies, by package: changes that nothing can notice. Only `seawall test --mutate` reads them.
+    pub survivors: BTreeMap<String, Source>,
     /// Where this is a part of a larger set: the rows of the others in `knowledge.policies`.
     pub beside: Map<String, Value>,
     /// The page of a policy (`README.md` beside its `policy.rego`), by package.
@@ -173,6 +178,10 @@ impl Bundle {
         for (folder, package) in folders {
             let page = if folder.is_empty() { PAGE.to_owned() } else { format!("{folder}/{PAGE}") };
             bundle.pages.extend(files.get(&page).map(|text| (package.clone(), text.clone())));
+            let file = if folder.is_empty() { SURVIVORS.to_owned() } else { format!("{folder}/{SURVIVORS}") };
+            if let Some(text) = files.get(&file) {
+                bundle.survivors.insert(package.clone(), Source { file, text: text.clone() });
+            }
             let cases = if folder.is_empty() { "cases/".to_owned() } else { format!("{folder}/cases/") };
             let names: BTreeSet<&str> = files.keys().filter_map(|file| case_of(file.strip_prefix(&cases)?)).collect();
             for name in names {
@@ -230,7 +239,7 @@ impl Bundle {
     pub fn named(mut self, folder: &str) -> Self {
         let named = |file: &mut String| *file = format!("{}/{file}", folder.trim_end_matches('/'));
         let (modules, tests) = (self.modules.values_mut(), self.tests.values_mut());
-        modules.chain(tests).flatten().for_each(|source| named(&mut source.file));
+        modules.chain(tests).flatten().chain(self.survivors.values_mut()).for_each(|source| named(&mut source.file));
         self.cases.values_mut().flatten().for_each(|case| named(&mut case.folder));
         self
     }
@@ -265,11 +274,13 @@ impl Bundle {
                 return Err(BundleError::LibraryTaken { file: module.file.clone(), package });
             }
             self.cases.remove(&package);
+            self.survivors.remove(&package);
             self.tests.remove(&format!("{package}_test"));
             self.pages.remove(&package);
             self.modules.insert(package, modules);
         }
         self.cases.extend(other.cases);
+        self.survivors.extend(other.survivors);
         self.tests.extend(other.tests);
         self.pages.extend(other.pages);
         merge(&mut self.knowledge, &other.knowledge);

@@ -7,6 +7,7 @@ pub mod case;
 pub mod cluster;
 pub mod expected;
 pub mod load;
+pub mod mutation;
 pub mod probe;
 pub mod report;
 pub mod schema;

@@ -28,6 +28,7 @@ use crate::policy::metadata::Metadata;
 use crate::policy::store::{self, Policy, PolicyError, PolicySet};
 use serde_json::Map;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Longest time of one test on one engine.
@@ -92,6 +93,7 @@ impl Subject {
             if !own.is_empty() {
                 part.modules.insert(package.clone(), own.clone());
             }
+            part.survivors.extend(bundle.survivors.get(package).map(|list| (package.clone(), list.clone())));
             part.cases.extend(bundle.cases.get(package).map(|cases| (package.clone(), cases.clone())));
             part.beside = rows.clone();
             part.tests = tests;
@@ -119,6 +121,12 @@ impl Subject {
     #[must_use]
     pub fn cases(&self) -> &[CaseFiles] {
         self.bundle.cases.get(&self.package).map_or(&[], Vec::as_slice)
+    }
+
+    /// Its list of changes that nothing can notice.
+    #[must_use]
+    pub fn survivors(&self) -> Option<&Source> {
+        self.bundle.survivors.get(&self.package)
     }
 
     /// Its own modules.
@@ -155,9 +163,62 @@ impl Subject {
         bundle::merge(&mut knowledge, &self.settings.knowledge);
         let tests = test_modules(&set, &self.tests(), &knowledge, &mut broken);
         let cases = self.cases().iter().map(|files| (files.clone(), Case::parse(files)));
-        let cases = cases.map(|(files, case)| (files, case.map_err(|error| error.to_string()))).collect();
+        let cases: Vec<_> = cases.map(|(files, case)| (files, case.map_err(|error| error.to_string()))).collect();
+        let cases = Arc::new(cases);
         Ok(Prepared { name: self.name().to_owned(), policy: self.policy.clone(), set, tests, cases, broken })
     }
+}
+
+impl Subject {
+    /// The first case or test that notices another text of the policy. `before` is this subject as it is, whose cases are read
+    /// already; `order` are the numbers of its cases in the order in which they are tried. Tests come after them.
+    ///
+    /// # Errors
+    /// When the text cannot be used as this policy.
+    pub fn noticed_by(&self, text: String, before: &Prepared, order: &[usize]) -> Result<Option<Notice>, PolicyError> {
+        let mut bundle = Bundle {
+            modules: self.bundle.modules.clone(),
+            knowledge: self.bundle.knowledge.clone(),
+            beside: self.bundle.beside.clone(),
+            ..Bundle::default()
+        };
+        if !before.cases.is_empty() {
+            // that there are cases is what decides the engine
+            bundle.cases.insert(self.package.clone(), Vec::new());
+        }
+        if let Some(source) = bundle.modules.get_mut(&self.package).and_then(|modules| modules.first_mut()) {
+            source.text = text;
+        }
+        let set = PolicySet::build(&bundle, &self.settings)?;
+        let (name, policy, cases) = (before.name.clone(), before.policy.clone(), before.cases.clone());
+        let mut changed = Prepared { name, policy, set, tests: None, cases, broken: Vec::new() };
+        let options = Options { stop_at_first: true, one_engine: true };
+        let mut workers = Workers::default();
+        for index in order {
+            let Some((files, case)) = changed.cases.get(*index) else { continue };
+            if changed.run(Item::Case(files, case), &options, &mut workers).is_bad() {
+                return Ok(Some(Notice::Case(*index)));
+            }
+        }
+        let mut knowledge = self.bundle.knowledge.clone();
+        bundle::merge(&mut knowledge, &self.settings.knowledge);
+        changed.tests = test_modules(&changed.set, &self.tests(), &knowledge, &mut changed.broken);
+        if !changed.broken.is_empty() {
+            return Ok(Some(Notice::Test));
+        }
+        let rules = changed.tests.iter().flat_map(|tests| &tests.tests);
+        let noticed = rules.map(Item::Test).any(|item| changed.run(item, &options, &mut workers).is_bad());
+        Ok(noticed.then_some(Notice::Test))
+    }
+}
+
+/// What noticed a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// The case of this number.
+    Case(usize),
+    /// A `test_` rule.
+    Test,
 }
 
 /// The package that a test module tests.
@@ -229,7 +290,7 @@ pub struct Prepared {
     policy: Option<String>,
     set: PolicySet,
     tests: Option<TestModules>,
-    cases: Vec<(CaseFiles, Result<Case, String>)>,
+    cases: Arc<Vec<(CaseFiles, Result<Case, String>)>>,
     /// Test files that cannot be used, and why.
     pub broken: Vec<String>,
 }

@@ -30,6 +30,7 @@ mod field;
 mod formats;
 mod import;
 mod lint;
+mod mutation;
 mod pipelines;
 mod policy_new;
 mod policytest;

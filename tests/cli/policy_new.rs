@@ -84,7 +84,7 @@ fn it_says_what_it_made_and_what_comes_next() {
       cases/             2 objects with the verdicts expected
 
     It works as it is. Next:
-      seawall test policies --policy owner-label
+      seawall test policies --run owner-label
       seawall check --policies policies --policies-only policies/seawall/policies/owner_label/cases/without_owner/input.yaml
       opa test -b policies
     "#);

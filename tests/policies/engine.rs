@@ -104,6 +104,17 @@ fn a_comprehension_that_fails_leaves_the_loop_around_it_alone() {
 }
 
 #[test]
+fn texts_at_the_ends_of_what_is_rewritten_keep_their_quotes() {
+    agree("violation contains 7 if not lower(input.x) == \"a\"", json!({"x": "B"}), json!([7]));
+    agree("violation contains 7 if not lower(input.x) == \"a\"", json!({"x": "A"}), json!([]));
+    agree(
+        "violation contains l if { l := [x | some x in input.xs; count([1 | \"b\" in x]) == 1] }",
+        json!({"xs": [["a"], ["b"]]}),
+        json!([[["b"]]]),
+    );
+}
+
+#[test]
 fn shadowed_names_stay_apart() {
     agree("violation contains y if { x := 1; y := [x | x := 2] }", json!({}), json!([[2]]));
     refused("violation contains x if x := input.x", "put the body in braces");

@@ -89,7 +89,7 @@ fn tell(root: &std::path::Path, written: &Written, plan: &Plan, out: &mut dyn Wr
     writeln!(out, "  {:<18} {} objects with the verdicts expected", "cases/", written.cases)?;
     let first = "cases/without_owner/input.yaml";
     writeln!(out, "\nIt works as it is. Next:")?;
-    writeln!(out, "  seawall test {root} --policy {}", plan.id)?;
+    writeln!(out, "  seawall test {root} --run {}", plan.id)?;
     writeln!(out, "  seawall check --policies {root} --policies-only {folder}/{first}")?;
     writeln!(out, "  opa test -b {root}")
 }

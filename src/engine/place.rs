@@ -1,0 +1,30 @@
+//! Where the nodes of a syntax tree stand in the source. The engine's spans of texts leave their quotes out, and so do the spans of
+//! everything that begins or ends with a text: `x == "a"` would end before its last quote.
+
+use serde_json::Value as Json;
+
+/// The place of a node in bytes, with its quotes: an object with a `span`, or an expression, which is an object of its kind.
+pub(super) fn place(node: &Json) -> Option<(usize, usize)> {
+    let fields = node.as_object()?;
+    let span = fields.get("span").or_else(|| fields.values().next().filter(|_| fields.len() == 1)?.get("span"));
+    let (start, end) = offsets(span?)?;
+    Some((start - usize::from(has_text(node, "start", start)), end + usize::from(has_text(node, "end", end))))
+}
+
+fn offsets(span: &Json) -> Option<(usize, usize)> {
+    let offset = |key: &str| span.get(key)?.as_u64().and_then(|n| usize::try_from(n).ok());
+    Some((offset("start")?, offset("end")?))
+}
+
+/// Whether a text within a node begins or ends there. Only the first quote of a source could be at 0, and packages come first.
+fn has_text(node: &Json, key: &str, at: usize) -> bool {
+    match node {
+        Json::Array(items) => items.iter().any(|item| has_text(item, key, at)),
+        Json::Object(fields) => fields.iter().any(|(name, value)| {
+            let is_text = at > 0 && matches!(name.as_str(), "String" | "RawString");
+            let here = || value.get("span").and_then(|s| s.get(key)?.as_u64()).and_then(|n| usize::try_from(n).ok());
+            (is_text && here() == Some(at)) || (name != "span" && has_text(value, key, at))
+        }),
+        _ => false,
+    }
+}
