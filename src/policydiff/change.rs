@@ -241,6 +241,9 @@ fn unanswered(old: Option<&Outcome>, new: Option<&Outcome>, compared: &mut Compa
         .collect()
 }
 
+/// What both sides have, by policy and by key or pointer.
+type Sides<'o, T> = BTreeMap<(&'o str, &'o str), (Vec<T>, Vec<T>)>;
+
 /// What is left of two lists when equal members are paired off: the rest in pairs, in order.
 fn unequal<T>(old: Vec<T>, mut new: Vec<T>, same: impl Fn(&T, &T) -> bool) -> Vec<(Option<T>, Option<T>)> {
     let mut left = Vec::new();
@@ -257,7 +260,7 @@ fn unequal<T>(old: Vec<T>, mut new: Vec<T>, same: impl Fn(&T, &T) -> bool) -> Ve
 
 fn findings(old: Option<&Outcome>, new: Option<&Outcome>, silent: &BTreeSet<String>, found: &mut Vec<Difference>) {
     // the same violation: same policy and same key, as for ratcheting
-    let mut by_key: BTreeMap<(&str, &str), (Vec<&Finding>, Vec<&Finding>)> = BTreeMap::new();
+    let mut by_key: Sides<'_, &Finding> = BTreeMap::new();
     for finding in old.into_iter().flat_map(|o| &o.findings) {
         by_key.entry((&finding.policy, &finding.key)).or_default().0.push(finding);
     }
@@ -314,8 +317,6 @@ impl Patched<'_> {
     }
 }
 
-type Writes<'o> = BTreeMap<(&'o str, &'o str), (Vec<Patched<'o>>, Vec<Patched<'o>>)>;
-
 fn patches(old: Option<&Outcome>, new: Option<&Outcome>, silent: &BTreeSet<String>, found: &mut Vec<Difference>) {
     let writes = |outcome: Option<&'_ Outcome>| -> Vec<(Write, bool)> {
         let of =
@@ -326,7 +327,7 @@ fn patches(old: Option<&Outcome>, new: Option<&Outcome>, silent: &BTreeSet<Strin
             .collect()
     };
     let (before, after) = (writes(old), writes(new));
-    let mut by_pointer: Writes<'_> = BTreeMap::new();
+    let mut by_pointer: Sides<'_, Patched<'_>> = BTreeMap::new();
     for (write, permitted) in &before {
         let patched = Patched { to: write.to.as_ref(), permitted: *permitted };
         by_pointer.entry((&write.policy, &write.pointer)).or_default().0.push(patched);
