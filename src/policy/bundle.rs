@@ -307,7 +307,12 @@ pub fn texts(folder: &Path) -> Result<BTreeMap<String, String>, BundleError> {
             return Err(BundleError::TooLarge { path: path.to_owned(), size });
         }
         let text = String::from_utf8(std::fs::read(path).map_err(read)?);
-        files.insert(unflatten(&relative), text.map_err(|_| BundleError::NotText(path.to_owned()))?);
+        let text = text.map_err(|_| BundleError::NotText(path.to_owned()))?;
+        let name = unflatten(&relative);
+        if files.insert(name.clone(), text).is_some() {
+            let problem = format!("it is there twice, as {name} and with `__` for `/`; remove one");
+            return Err(BundleError::Data { file: name, problem });
+        }
         Ok(())
     })?;
     Ok(files)
@@ -353,6 +358,9 @@ mod tests {
         assert_eq!(bundle.modules.keys().collect::<Vec<_>>(), ["seawall.policies.x"]);
         assert_eq!(bundle.cases["seawall.policies.x"][0].folder, "x/cases/fires");
         assert_eq!(Value::Object(bundle.knowledge), json!({"engines": {"redis": {"port": 1}}}));
+        std::fs::create_dir(folder.path().join("x")).unwrap();
+        std::fs::write(folder.path().join("x/policy.rego"), "package seawall.policies.x\n").unwrap();
+        assert!(Bundle::read(folder.path()).unwrap_err().to_string().contains("x/policy.rego: it is there twice"));
     }
 
     #[test]
