@@ -368,6 +368,9 @@ mod tests {
         assert_eq!(bundle.modules.keys().collect::<Vec<_>>(), ["seawall.policies.x"]);
         assert_eq!(bundle.cases["seawall.policies.x"][0].folder, "x/cases/fires");
         assert_eq!(Value::Object(bundle.knowledge), json!({"engines": {"redis": {"port": 1}}}));
+        std::fs::create_dir(folder.path().join("x")).unwrap();
+        std::fs::write(folder.path().join("x/policy.rego"), "package seawall.policies.x\n").unwrap();
+        assert!(Bundle::read(folder.path()).unwrap_err().to_string().contains("x/policy.rego: it is there twice"));
     }
 
     #[test]

@@ -159,12 +159,24 @@ pub fn read_files(root: &Path, wanted: fn(&str) -> bool) -> (BTreeMap<String, St
             match text(path) {
                 // only read by people: no reason to refuse the policy
                 Err(BundleError::TooLarge { .. } | BundleError::NotText { .. }) if is_page(&relative) => {}
-                text => _ = files.insert(unflatten(&relative), text?),
+                text => {
+                    let name = unflatten(&relative);
+                    if files.insert(name.clone(), text?).is_some() {
+                        return Err(twice(name));
+                    }
+                }
             }
         }
         Ok(())
     });
     (files, problems)
+}
+
+/// A name that two files have.
+#[must_use]
+pub fn twice(name: String) -> BundleError {
+    let problem = format!("it is there twice, as {name} and with `__` for `/`; remove one");
+    BundleError::Data { file: name, at: None, problem }
 }
 
 /// The files of a folder that a set is made of, as text.
