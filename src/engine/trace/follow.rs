@@ -9,9 +9,6 @@ use super::{BodyTrace, DefinitionTrace, Follow, Outcome, SHOWN, Seen, Stop, Stop
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
-/// Deepest look for facts within helper functions.
-const DEEPEST: usize = 8;
-
 /// Values that make a statement fail that ranges over them or asks for them.
 pub(super) fn is_bad(value: Option<&Value>) -> bool {
     match value {
