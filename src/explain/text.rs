@@ -240,7 +240,7 @@ fn stop(stop: &Stop, level: usize, detail: Detail, out: &mut dyn Write) -> io::R
     if stop.seen.len() > 1 && left > 0 {
         writeln!(out, "{indent}  and {left} more")?;
     }
-    stop.because.iter().try_for_each(|follow| self::follow(follow, level + 1, detail, out))
+    stop.because.iter().filter(|_| detail.full).try_for_each(|follow| self::follow(follow, level + 1, detail, out))
 }
 
 fn follow(follow: &Follow, level: usize, detail: Detail, out: &mut dyn Write) -> io::Result<()> {

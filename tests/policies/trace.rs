@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// One of how many cases of a policy are tried.
-const SAMPLE: usize = 4;
+const SAMPLE: usize = 8;
 
 /// What a trace could not tell, at any depth.
 fn untold(definitions: &[DefinitionTrace], found: &mut Vec<String>) {
