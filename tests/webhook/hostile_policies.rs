@@ -20,9 +20,9 @@ fn wanting(value: &str) -> String {
 
 /// Loops that do not end within any time that there is, on whatever object.
 fn endless() -> String {
-    let numbers = (0..400).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+    let numbers = (0..100).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
     format!(
-        "numbers := [{numbers}]\n\nviolation contains {{\"msg\": \"m\", \"path\": [], \"wanted\": a, \"fix\": \"f\"}} if {{\n\tsome a in numbers\n\tsome b in numbers\n\tsome c in numbers\n\tsome d in numbers\n\ta + b + c + d < 0\n}}"
+        "numbers := [{numbers}]\n\nviolation contains {{\"msg\": \"m\", \"path\": [], \"wanted\": a, \"fix\": \"f\"}} if {{\n\tsome a in numbers\n\tsome b in numbers\n\tsome c in numbers\n\tsome d in numbers\n\tsome e in numbers\n\ta + b + c + d + e < 0\n}}"
     )
 }
 
