@@ -49,7 +49,8 @@ pub(super) fn check(
     let needed: BTreeSet<&str> = context.set.needed().collect();
     bundle.modules.retain(|package, sources| {
         let policy = package.starts_with("seawall.policies.");
-        let good = sources.iter().all(|source| !failing.contains(&source.file)) && (!policy || (sources.len() == 1 && needed.contains(package.as_str())));
+        let good = sources.iter().all(|source| !failing.contains(&source.file))
+            && (!policy || (sources.len() == 1 && needed.contains(package.as_str())));
         good && (policy || package.starts_with("seawall.lib."))
     });
     if !bundle.modules.keys().any(|package| package.starts_with("seawall.policies.")) {
@@ -252,7 +253,8 @@ fn contradictions(context: &Context<'_>, set: &PolicySet, settings: &Settings, w
             );
             let facts = Arc::new(facts);
             // only tiers in which two policies want to patch could be contradictory
-            let wanting = |tier: &&Tier| patching.policies().iter().filter(|p| p.metadata.patch.contains(*tier)).count();
+            let wanting =
+                |tier: &&Tier| patching.policies().iter().filter(|p| p.metadata.patch.contains(*tier)).count();
             for tier in Tier::ALL.iter().filter(|tier| wanting(tier) > 1) {
                 let defaults = Defaults { tier: *tier, mode: Mode::Enforce, patch: Some(PatchSetting::Enabled) };
                 let settings = Arc::new(Settings { defaults, ..settings.clone() });

@@ -48,7 +48,9 @@ pub(super) fn apply(set: &Set, raw: &mut Vec<Raw>) {
 /// Whether a finding of a code on a line is silenced.
 pub(super) fn is_ignored(text: &str, line: u64, code: &str) -> bool {
     text.contains(SIGN)
-        && read("", text, &mut Found::default()).iter().any(|c| c.code == code && c.lines.0 <= line && line <= c.lines.1)
+        && read("", text, &mut Found::default())
+            .iter()
+            .any(|c| c.code == code && c.lines.0 <= line && line <= c.lines.1)
 }
 
 fn read(file: &str, text: &str, found: &mut Found) -> Vec<Comment> {

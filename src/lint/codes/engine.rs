@@ -157,12 +157,4 @@ seven := 7
 "#,
         ),
     ),
-        Rules(
-            r#"violation contains problem(path) if {
-	input.request.object.spec.replicas == 7
-	path := ["spec"]
-}
-"#,
-        ),
-    ),
 ];
