@@ -127,7 +127,12 @@ pub fn bytes(node: &Json) -> Option<(usize, usize)> {
 pub fn position(contents: &str, node: &Json) -> (u64, u64) {
     let Some(span) = span_of(first(node)) else { return (1, 1) };
     let line = number(span, "line").unwrap_or(1);
-    let before = contents.get(..number(span, "start").unwrap_or_default()).unwrap_or_default();
+    let mut start = number(span, "start").unwrap_or_default();
+    // the engine's span of a literal over several lines has the line of the brace and begins behind it
+    if matches!(kind(node), Some(("Object" | "Set", _))) {
+        start = contents.get(..=start).and_then(|text| text.rfind('{')).unwrap_or(start);
+    }
+    let before = contents.get(..start).unwrap_or_default();
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     (u64::try_from(line).unwrap_or(1), u64::try_from(column).unwrap_or(1))
 }

@@ -7,10 +7,7 @@ use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
 pub(super) fn check(context: &Context<'_>, broken: &BTreeSet<String>, found: &mut Found) {
-    // what a broken module reaches is not known
-    if broken.is_empty() {
-        unused(context, found);
-    }
+    unused(context, broken, found);
     for module in context.linted() {
         for rule in module.rules() {
             queries(rule, &mut |statements| constant_conditions(module, statements, found));
@@ -18,7 +15,7 @@ pub(super) fn check(context: &Context<'_>, broken: &BTreeSet<String>, found: &mu
     }
 }
 
-fn unused(context: &Context<'_>, found: &mut Found) {
+fn unused(context: &Context<'_>, broken: &BTreeSet<String>, found: &mut Found) {
     let rules = &context.rules;
     let is_policy = |name: &str| name.starts_with("data.seawall.policies.");
     let answers = |name: &str| is_policy(name) && (name.ends_with(".violation") || name.ends_with(".patch"));
@@ -39,7 +36,11 @@ fn unused(context: &Context<'_>, found: &mut Found) {
         // a silenced rule is told, so that its comment counts as used, unless something really reaches it
         let really =
             answered.contains(name) && !(silenced.contains(name.as_str()) && !by_others(context, &entries, name));
-        if really || !context.set.is_linted(&rule.at.0) {
+        // what a broken module would have asked for is not known
+        let unknown = broken
+            .iter()
+            .any(|package| !is_policy(name) || name.starts_with(&format!("{package}.")) || package.ends_with("_test"));
+        if really || unknown || !context.set.is_linted(&rule.at.0) {
             continue;
         }
         let short = name.rsplit('.').next().unwrap_or(name);

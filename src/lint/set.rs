@@ -19,6 +19,8 @@ pub struct Set {
     pages: BTreeSet<String>,
     /// What is linted: paths that begin so.
     linted: Vec<String>,
+    /// What is only there to be understood, whatever its name begins with.
+    around: BTreeSet<String>,
     /// What could not be read.
     problems: Vec<(&'static str, Place, String, &'static str)>,
 }
@@ -90,6 +92,8 @@ impl Set {
         let alone = root_folder.files.iter().any(|(f, text)| f.ends_with(".rego") && brings(text) && taken(text));
         let mut set = if alone { Self::default() } else { base };
         set.linted.clear();
+        set.around = set.rego.keys().cloned().collect();
+        set.problems.clear();
         set.add(root_folder, Some(linted));
         Ok(set)
     }
@@ -118,7 +122,8 @@ impl Set {
 
     pub(super) fn is_linted(&self, file: &str) -> bool {
         // the folder itself too, which is named where it cannot be read
-        self.linted.iter().any(|prefix| file.starts_with(prefix) || prefix.strip_suffix('/') == Some(file))
+        !self.around.contains(file)
+            && self.linted.iter().any(|prefix| file.starts_with(prefix) || prefix.strip_suffix('/') == Some(file))
     }
 
     /// The packages of policies that are linted, and of those whose patches could contradict theirs.
@@ -180,6 +185,7 @@ impl Set {
         bundle::merge(&mut self.bundle.knowledge, &bundle.knowledge);
         for (file, text) in files {
             if file.ends_with(".rego") {
+                self.around.remove(&format!("{shown}{file}"));
                 self.rego.insert(format!("{shown}{file}"), text);
             } else if file.ends_with("README.md") {
                 self.pages.insert(format!("{shown}{file}"));

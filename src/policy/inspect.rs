@@ -438,7 +438,3 @@ fn wanted(key: &str) -> &'static str {
         _ => "see docs/policy-format.md",
     }
 }
-
-#[cfg(test)]
-#[path = "inspect_tests.rs"]
-mod tests;

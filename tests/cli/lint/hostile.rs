@@ -44,21 +44,21 @@ fn lint(write: impl Fn(&Path)) -> (i32, String) {
 fn each_is_told_with_place_and_remedy_and_hides_nothing() {
     let violation = "violation contains {\"msg\": \"m\", \"path\": [], \"wanted\": \"w\", \"fix\": \"f\"}";
     let texts: Vec<(&str, String, &[&str])> = vec![
-        ("syntax", named("bad", "violation contains {"), &["bad.rego:14:", "[rego/syntax]", "fix: "]),
+        ("syntax", named("bad", "violation contains {"), &["bad.rego:15:", "[rego/syntax]", "fix: "]),
         (
             "recursion",
             named("bad", &format!("{violation} if f(1)\n\nf(x) if f(x)")),
-            &["bad.rego:15:1", "[rego/recursion]", "use a comprehension"],
+            &["bad.rego:16:1", "[rego/recursion]", "use a comprehension"],
         ),
         (
             "endless range",
             named("bad", &format!("{violation} if numbers.range(1, input.n)")),
-            &["bad.rego:13:", "[rego/builtin]", "numbers.range"],
+            &["bad.rego:14:", "[rego/builtin]", "numbers.range"],
         ),
         (
             "unknown builtin",
             named("bad", &format!("{violation} if startwith(input.a, \"b\")")),
-            &["bad.rego:13:", "[rego/builtin]", "did you mean \"startswith\""],
+            &["bad.rego:14:", "[rego/builtin]", "did you mean \"startswith\""],
         ),
         (
             "type conflict",
@@ -68,15 +68,15 @@ fn each_is_told_with_place_and_remedy_and_hides_nothing() {
         (
             "result",
             named("bad", "violation contains \"text\" if input.a"),
-            &["bad.rego:13:20", "[result/wrong-type]", "wanted an object"],
+            &["bad.rego:14:20", "[result/wrong-type]", "wanted an object"],
         ),
-        ("denies everything", named("bad", violation), &["bad.rego:13:1", "[result/unconditional]", "add `if {…}`"]),
+        ("denies everything", named("bad", violation), &["bad.rego:14:1", "[result/unconditional]", "add `if {…}`"]),
         (
             "brackets",
             named("bad", &format!("x := {}{}", "[".repeat(30), "]".repeat(30))),
-            &["bad.rego:13:1", "[rego/too-deep]", "give parts of it names"],
+            &["bad.rego:14:1", "[rego/too-deep]", "give parts of it names"],
         ),
-        ("chain", named("bad", &format!("x := {}", "a.".repeat(10_000))), &["bad.rego:13:1", "[rego/too-deep]"]),
+        ("chain", named("bad", &format!("x := {}", "a.".repeat(10_000))), &["bad.rego:14:1", "[rego/too-deep]"]),
         (
             "YAML",
             named("bad", "x := 1").replace("checklist: probes", "checklist: [probes"),

@@ -3,5 +3,6 @@
 mod embedded;
 mod examples;
 mod hostile;
+mod metadata;
 mod output;
 mod pages;

@@ -18,7 +18,7 @@ fn run(args: &[&str]) -> (i32, String, String) {
 fn a_person_reads_place_line_fix_and_page() {
     let (code, stdout, stderr) = run(&["lint", "many"]);
     assert_eq!((code, stderr.as_str()), (1, ""));
-    insta::assert_snapshot!(stdout, @"");
+    insta::assert_snapshot!("many", stdout);
 }
 
 #[test]

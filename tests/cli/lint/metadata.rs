@@ -1,4 +1,6 @@
-use super::*;
+//! All that is wrong with a METADATA block is told at once, with its place: what the loader prints.
+
+use seawall::policy::inspect::inspect;
 
 const GOOD: &str = "# METADATA
 # title: T
@@ -42,7 +44,7 @@ fn all_problems_are_told_at_once() {
         ("{tier-0: {strength: required}}", "{tier-0: {strenth: required}}"),
         ("title: T", "title: \"\""),
     ]);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!("at_once", text);
 }
 
 #[test]
@@ -56,7 +58,7 @@ fn types_places_and_packages_are_checked() {
         ("resources: [statefulsets], ", ""),
         ("# custom:", "# severity: high\n# custom:"),
     ]);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!("types", text);
 }
 
 #[test]
@@ -64,5 +66,5 @@ fn what_is_no_block_and_no_yaml() {
     let text = all(&[("# METADATA", "# METADAT")])
         + &all(&[("{strength: preferred}", "{strength: ")])
         + &all(&[("# description: D", "description: D")]);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!("no_yaml", text);
 }
