@@ -106,8 +106,10 @@ mod tests {
     #[test]
     fn computed_values_come_first_and_names_stay() {
         assert_eq!(
-            written("r if {\n\tp == 1 with input as f({\"a\": 1}) with data.x as g with data.y as {k: 2}\n}")
-                .as_deref(),
+            written(
+                "r if {\n\tp == 1 with input as f({\"a\": 1}) with data.x as g with data.y as {\"k\": {\"l\": []}}\n}"
+            )
+            .as_deref(),
             Some(
                 "r if {\n\twith_1__ := f({\"a\": 1}); with_2__ := {\"k\": {\"l\": []}}; p == 1 with input as with_1__ with data.x as g with data.y as with_2__\n}"
             )
