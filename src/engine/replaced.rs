@@ -48,16 +48,17 @@ impl Found<'_> {
     fn statement(&mut self, statement: &Json, mods: &[Json]) -> bool {
         let Some((start, end)) = span(statement) else { return false };
         let mut before = String::new();
-        for value in mods.iter().filter_map(|with| with.get("as")) {
-            let Some((kind, body)) = value.as_object().and_then(|fields| fields.iter().next()) else { continue };
+        for with in mods {
+            let Some((kind, body)) = with.get("as").and_then(|value| value.as_object()?.iter().next()) else {
+                continue;
+            };
             // a name may be that of a function, and other plain values read nothing
             let computed = matches!(kind.as_str(), "Call" | "Array" | "Set" | "Object") || kind.ends_with("Compr");
-            let Some((from, to)) = span(body).filter(|_| computed) else { continue };
-            let Some(text) = self.source.get(from..to) else { continue };
+            let Some((_, to)) = span(body).filter(|_| computed) else { continue };
+            let Some((from, text)) = self.value(with, to) else { continue };
             self.names += 1;
             let name = format!("with_{}__", self.names);
             before.push_str(&format!("{name} := {text}; "));
-            // as many line breaks as before; those within the value now stand in front of the statement
             self.edits.push((from, to, name));
         }
         if before.is_empty() {
@@ -69,6 +70,17 @@ impl Found<'_> {
         }
         self.edits.push((start, start, before));
         true
+    }
+}
+
+impl<'s> Found<'s> {
+    /// The value of a `with` that ends at an offset, and where it begins: what stands behind `as`, for the places of objects that
+    /// the parser tells begin within them.
+    fn value(&self, with: &Json, end: usize) -> Option<(usize, &'s str)> {
+        let (_, target) = span(with.get("refr")?.as_object()?.values().next()?)?;
+        let value = self.source.get(target..)?.trim_start().strip_prefix("as")?.trim_start();
+        let start = self.source.len() - value.len();
+        Some((start, self.source.get(start..end)?))
     }
 }
 
@@ -94,10 +106,12 @@ mod tests {
     #[test]
     fn computed_values_come_first_and_names_stay() {
         assert_eq!(
-            written("r if {\n\tp == 1 with input as f({\"a\": 1}) with data.x as g with data.y as {k: 2}\n}")
-                .as_deref(),
+            written(
+                "r if {\n\tp == 1 with input as f({\"a\": 1}) with data.x as g with data.y as {\"k\": {\"l\": []}}\n}"
+            )
+            .as_deref(),
             Some(
-                "r if {\n\twith_1__ := f({\"a\": 1}); with_2__ := {k: 2}; p == 1 with input as with_1__ with data.x as g with data.y as with_2__\n}"
+                "r if {\n\twith_1__ := f({\"a\": 1}); with_2__ := {\"k\": {\"l\": []}}; p == 1 with input as with_1__ with data.x as g with data.y as with_2__\n}"
             )
         );
         assert_eq!(

@@ -44,8 +44,10 @@ pub struct TestRule {
     pub todo: bool,
     /// Name of the rule in the engines.
     rule: String,
-    /// A construct for which the RVM is not asked; but for `with` the interpreter may be wrong on it as well.
-    pub distrusted: Option<String>,
+    /// A construct that the interpreter gets wrong as well.
+    pub doubtful: Option<String>,
+    /// Why the RVM is not asked.
+    distrusted: Option<String>,
 }
 
 /// Test modules beside the modules that they test, ready to be run by any number of threads.
@@ -101,7 +103,9 @@ impl TestModules {
         for test in &mut tests {
             let full = format!("{}.{}", test.package, test.rule);
             let reads = analysis::closure(&rules, &[full.as_str()]).refers;
-            test.distrusted = std::iter::once(&full).chain(&reads).find_map(|rule| distrusted.get(rule).cloned());
+            let found: Vec<_> = std::iter::once(&full).chain(&reads).filter_map(|rule| distrusted.get(rule)).collect();
+            test.distrusted = found.first().map(|(problem, _)| problem.clone());
+            test.doubtful = found.iter().find_map(|(_, doubtful)| doubtful.clone());
         }
         tests.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         let (mut engine, mut rewritten) = (modules.engine(), modules.rewritten_engine.clone());
@@ -321,15 +325,19 @@ fn listed(module: &Module<'_>, renamed: &Renamed) -> Vec<TestRule> {
             unusable,
             todo: name.starts_with("todo_"),
             rule: name.to_owned(),
+            doubtful: None,
             distrusted: None,
         })
     };
     rules.iter().enumerate().filter_map(test).collect()
 }
 
+/// Why the RVM is not asked, and what the interpreter gets wrong as well.
+type Distrusted = (String, Option<String>);
+
 /// What the rules of test modules call; of each rule that has a construct that the RVM gets wrong, which one; and rules that lead back to
 /// themselves, which would overflow the stack.
-fn analyse(own: &[Module<'_>], known: &Rules) -> (Rules, BTreeMap<String, String>, Vec<Refused>) {
+fn analyse(own: &[Module<'_>], known: &Rules) -> (Rules, BTreeMap<String, Distrusted>, Vec<Refused>) {
     let ours = own.iter().flat_map(|m| m.own.iter().map(|rule| format!("{}.{rule}", m.package)));
     let names: BTreeSet<String> = known.keys().cloned().chain(ours).collect();
     let above = |name: &String| name.rsplit_once('.').map(|(package, _)| package.to_owned());
@@ -346,10 +354,11 @@ fn analyse(own: &[Module<'_>], known: &Rules) -> (Rules, BTreeMap<String, String
             let full = format!("{}.{name}", module.package);
             // a test may read any policy, and replace what it likes, but for that there is the interpreter
             refused.retain(|r| !r.problem.ends_with("belongs to another policy"));
-            let with = |r: &&Refused| r.problem.starts_with("`with`");
-            if let Some(first) = refused.iter().find(|r| !with(r)).or_else(|| refused.first()) {
-                let problem = if with(&first) { "it uses `with`".to_owned() } else { first.problem.clone() };
-                distrusted.entry(full.clone()).or_insert(problem);
+            if let Some(first) = refused.first() {
+                let with = refused.iter().any(|r| r.problem.starts_with("`with`"));
+                let problem = if with { "it uses `with`".to_owned() } else { first.problem.clone() };
+                let doubtful = refused.iter().find(|r| r.problem.contains("engines differ"));
+                distrusted.entry(full.clone()).or_insert((problem, doubtful.map(|r| r.problem.clone())));
             }
             let rule = rules.entry(full).or_insert_with(|| Rule { at: (module.file.clone(), line), ..Rule::default() });
             rule.refers.extend(found.refers);

@@ -515,8 +515,7 @@ impl Prepared {
             format!("it went no further than line {line}: {}", self.source_line(&test.file, line).unwrap_or_default())
         });
         problems.extend(ended);
-        let doubtful = test.distrusted.as_ref().filter(|reason| !reason.contains("`with`"));
-        problems.extend(doubtful.map(|reason| {
+        problems.extend(test.doubtful.as_ref().map(|reason| {
             format!("it may be the engine: {reason}; write it as policies must (docs/policy-format.md, What a policy may use)")
         }));
         (Outcome::Failed(Failure { problems, prints: tested.prints, ..Failure::default() }), alone)

@@ -447,7 +447,7 @@ test_needs_volume if {
 }
 
 # lack answers unsaved for one PostgreSQL container with these mounts and volumes.
-lack(mounts, volumes) := engines.unsaved(value, entry) if {
+lack(mounts, volumes) := reason if {
 	value := {"kind": "StatefulSet", "spec": {
 		"template": {"spec": {
 			"containers": [{"name": "db", "image": "postgres:16", "volumeMounts": mounts, "volumeDevices": []}],
@@ -456,6 +456,7 @@ lack(mounts, volumes) := engines.unsaved(value, entry) if {
 		"volumeClaimTemplates": [{"metadata": {"name": "tpl"}}],
 	}}
 	some entry in engines.found(value)
+	reason := engines.unsaved(value, entry)
 } else := "safe"
 
 at(volume, path) := {"name": volume, "mountPath": path}
