@@ -1,5 +1,6 @@
 //! `seawall test --mutate`: do the tests notice when a condition is lost?
 
+use crate::policytest::load::Loaded;
 use crate::policytest::mutation::{self, Mutation, text};
 use crate::policytest::subject::Subject;
 use anyhow::bail;

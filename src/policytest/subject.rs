@@ -202,7 +202,7 @@ impl Subject {
         }
         let mut knowledge = self.bundle.knowledge.clone();
         bundle::merge(&mut knowledge, &self.settings.knowledge);
-        changed.tests = tests(&changed.set, &self.tests(), &knowledge, &mut changed.broken);
+        changed.tests = test_modules(&changed.set, &self.tests(), &knowledge, &mut changed.broken);
         if !changed.broken.is_empty() {
             return Ok(Some(Notice::Test));
         }
