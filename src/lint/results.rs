@@ -34,7 +34,7 @@ pub(super) fn check(context: &Context<'_>, found: &mut Found) {
                 _ => continue,
             };
             answers = true;
-            definition(context, module, rule, answer, &mut paths, found);
+            definition(module, rule, answer, &mut paths, found);
         }
         if !answers {
             let message = "there is neither `violation` nor `patch`, so the policy says nothing";
@@ -55,14 +55,7 @@ struct Paths {
     first_patch: Option<Json>,
 }
 
-fn definition(
-    context: &Context<'_>,
-    module: &Module,
-    rule: &Json,
-    answer: Answer,
-    paths: &mut Paths,
-    found: &mut Found,
-) {
+fn definition(module: &Module, rule: &Json, answer: Answer, paths: &mut Paths, found: &mut Found) {
     let name = if answer == Answer::Violation { "violation" } else { "patch" };
     let spec = rule.get("Spec");
     let Some(head) = spec.and_then(|spec| spec.get("head")?.get("Set")) else {
@@ -81,7 +74,7 @@ fn definition(
     }
     let Some(key) = head.get("key") else { return };
     let mut literals = Vec::new();
-    if !objects(context, module, key, bodies, 0, &mut literals) {
+    if !objects(module, key, bodies, 0, &mut literals) {
         paths.unseen = true;
     }
     for (owner, node) in literals {
@@ -91,7 +84,6 @@ fn definition(
 
 /// The object literals that an expression stands for; false where that cannot be seen.
 fn objects<'c>(
-    context: &'c Context<'_>,
     module: &'c Module,
     node: &'c Json,
     bodies: &'c [Json],
@@ -113,8 +105,7 @@ fn objects<'c>(
                 let target = assign.and_then(|a| a.get("lhs")?.get("Var")?.get("value")?.as_str());
                 values.extend(assign.filter(|_| target == Some(name)).and_then(|a| a.get("rhs")));
             }
-            !values.is_empty()
-                && values.iter().all(|value| objects(context, module, value, bodies, depth + 1, literals))
+            !values.is_empty() && values.iter().all(|value| objects(module, value, bodies, depth + 1, literals))
         }
         Some(("Call", body)) => {
             let Some(function) = body.get("fcn").and_then(chain).filter(|f| f.keys.is_empty()) else { return false };
@@ -125,7 +116,7 @@ fn objects<'c>(
                     let spec = rule.get("Spec");
                     let value = spec.and_then(|s| s.get("head")?.get("Func")?.get("assign")?.get("value"));
                     let bodies = spec.and_then(|s| s.get("bodies")?.as_array()).map(Vec::as_slice).unwrap_or_default();
-                    value.is_some_and(|value| objects(context, module, value, bodies, depth + 1, literals))
+                    value.is_some_and(|value| objects(module, value, bodies, depth + 1, literals))
                 });
             any && all
         }

@@ -35,7 +35,7 @@ fn unused(context: &Context<'_>, broken: &BTreeSet<String>, found: &mut Found) {
     for (name, rule) in rules {
         // a silenced rule is told, so that its comment counts as used, unless something really reaches it
         let really =
-            answered.contains(name) && !(silenced.contains(name.as_str()) && !by_others(context, &entries, name));
+            answered.contains(name) && (!silenced.contains(name.as_str()) || by_others(context, &entries, name));
         // what a broken module would have asked for is not known
         let unknown = broken
             .iter()
