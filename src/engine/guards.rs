@@ -31,7 +31,11 @@ pub(super) fn message(arguments: &[Value]) -> Option<Result<Value, String>> {
     let fits = |wanted: bool| if wanted { Ok(value.clone()) } else { Err(format!("{name}: {}", operand(value))) };
     Some(match kind {
         "begin" => {
-            SEEN.with(|seen| seen.borrow_mut().remove(name));
+            SEEN.with(|seen| {
+                if let Some(of_name) = seen.borrow_mut().get_mut(name) {
+                    of_name.clear();
+                }
+            });
             Ok(value.clone())
         }
         "number" => fits(matches!(value, Value::Number(_))),
@@ -43,12 +47,15 @@ pub(super) fn message(arguments: &[Value]) -> Option<Result<Value, String>> {
         }
         "right" => {
             let is_set = Value::from(matches!(value, Value::Set(_)));
-            let left = SEEN.with(|seen| seen.borrow().get(name).and_then(|v| v.get(&Value::Null)).cloned());
+            let left = SEEN.with(|seen| seen.borrow().get(name).and_then(|v| v.get(&Value::Null).cloned()));
             fits(matches!(value, Value::Number(_) | Value::Set(_)) && left.is_none_or(|left| left == is_set))
         }
         "value" => SEEN.with(|seen| {
             let mut seen = seen.borrow_mut();
-            let of_name = seen.entry(name.to_owned()).or_default();
+            let Some(of_name) = seen.get_mut(name) else {
+                seen.insert(name.to_owned(), BTreeMap::from([(key.clone(), value.clone())]));
+                return Ok(value.clone());
+            };
             match of_name.get(key) {
                 Some(before) if before != value => Err(format!("{name} has two different values at once")),
                 Some(_) => Ok(value.clone()),

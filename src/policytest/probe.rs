@@ -67,11 +67,11 @@ fn no_quiet_case(set: &PolicySet, policy: &Policy, cases: &[CaseFiles]) -> Optio
     let quiet = |files: &CaseFiles| !Case::parse(files).is_ok_and(|case| case.expects_violations());
     (!cases.iter().any(quiet)).then(|| {
         format!(
-            "{}: each of the {} cases of {} expects a violation, which a rule that denies everything fulfils too; add a case of \
+            "{}: every case of {} ({} in all) expects a violation, which a rule that denies everything fulfils too; add a case of \
              an object that is in order, with `violations: []` in its expected.yaml",
             set.place(policy, "violation"),
-            cases.len(),
-            policy.id()
+            policy.id(),
+            cases.len()
         )
     })
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 /// One captured review of the sample.
@@ -58,6 +58,11 @@ fn opa(args: &[&str]) -> Option<Output> {
 /// For each policy a review that it rejects and one that it lets pass. Where there is a choice, facts are taken that another
 /// sample has, so that fewer processes are needed.
 fn samples() -> Vec<Sample> {
+    static SAMPLES: LazyLock<Vec<Sample>> = LazyLock::new(chosen);
+    SAMPLES.clone()
+}
+
+fn chosen() -> Vec<Sample> {
     let mut worker = Worker::new();
     let mut samples: Vec<Sample> = Vec::new();
     let mut facts_seen: BTreeSet<String> = BTreeSet::new();

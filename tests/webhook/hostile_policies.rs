@@ -61,7 +61,7 @@ fn hostile() -> Vec<(&'static str, Vec<(&'static str, String)>, [&'static str; 3
         (
             "two values of one rule",
             rego(&format!("limit := 1\n\nlimit := 2\n\n{}", wanting("limit"))),
-            ["bad/policy.rego:17", "multiple outputs", "must answer"],
+            ["bad/policy.rego:17", "conflicts with rule at bad/policy.rego:13", "must answer"],
         ),
         ("a value of the wrong type", rego(&wanting("lower(1)")), ["bad/policy.rego:13", "lower", "must answer"]),
         (
