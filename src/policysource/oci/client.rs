@@ -445,7 +445,7 @@ impl Client {
                 let problem = deepest(&error);
                 let hint = if self.scheme == "https" && problem.contains("InvalidContentType") {
                     "; it does not speak TLS: give --plain-http if that is meant"
-                } else if problem.contains("UnknownIssuer") {
+                } else if problem.contains("UnknownIssuer") || problem.contains("BadSignature") {
                     "; give the CA that signed its certificate with --registry-ca"
                 } else {
                     ""
