@@ -198,10 +198,11 @@ impl Target {
             (self.api_version(), self.kind.as_str(), rest)
         };
         let resource = Kinds::default().resolve(&api_version, kind);
-        let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "orders"}});
-        if resource.namespaced {
-            object["metadata"]["namespace"] = json!("shop");
+        let mut metadata = json!({"name": "orders"});
+        if let Some(fields) = metadata.as_object_mut().filter(|_| resource.namespaced) {
+            fields.insert("namespace".to_owned(), json!("shop"));
         }
+        let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": metadata});
         let rest: Map<String, Value> = serde_saphyr::from_str(rest).unwrap_or_default();
         if let Some(object) = object.as_object_mut() {
             object.extend(rest);

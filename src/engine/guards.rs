@@ -151,7 +151,7 @@ struct Guards<'s> {
 impl Guards<'_> {
     fn applied(mut self) -> String {
         // ends come before begins; of several begins the outer comes first, of several ends the inner
-        self.edits.sort_by(|a, b| (a.0, !a.1, a.2).cmp(&(b.0, !b.1, b.2)));
+        self.edits.sort_by_key(|edit| (edit.0, !edit.1, edit.2));
         let mut text = self.text.to_owned();
         for (at, _, _, insert) in self.edits.into_iter().rev() {
             text.insert_str(at, &insert);

@@ -115,11 +115,9 @@ fn row(row: &Row, detail: Detail, style: Style, out: &mut dyn Write) -> io::Resu
 fn quiet(row: &Row, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let why = match row.verdict {
         Verdict::Off => "mode off: it is not asked".to_owned(),
-        _ => row.violation.iter().find_map(|definition| first(definition)).unwrap_or_else(|| {
-            match row.violation.is_empty() {
-                true => "it has no rule `violation`, only safe defaults".to_owned(),
-                false => "it found nothing".to_owned(),
-            }
+        _ => row.violation.iter().find_map(first).unwrap_or_else(|| match row.violation.is_empty() {
+            true => "it has no rule `violation`, only safe defaults".to_owned(),
+            false => "it found nothing".to_owned(),
         }),
     };
     let more = row.violation.len().saturating_sub(1);

@@ -213,8 +213,8 @@ impl Case {
     pub fn failures(&self, set: &PolicySet, policy: &str, limit: Duration, worker: &mut Worker) -> Vec<String> {
         let Some(snapshot) = self.snapshot(set, policy) else { return Vec::new() };
         let phases = [Phase::Validate, Phase::Mutate];
-        let mut run = |phase| review(&self.request, &snapshot, phase, Instant::now() + limit, worker).failures;
-        phases.into_iter().flat_map(|phase| run(phase)).map(|failure| failure.reason).collect()
+        let run = |phase| review(&self.request, &snapshot, phase, Instant::now() + limit, worker).failures;
+        phases.into_iter().flat_map(run).map(|failure| failure.reason).collect()
     }
 
     /// The request of the case.

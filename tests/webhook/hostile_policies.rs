@@ -32,7 +32,10 @@ const ALWAYS: &str =
 const OBJECT: &str = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a, namespace: b}\nspec: {replicas: 5}\n";
 
 /// What is written beside the good policy, and what the operator is told: place, problem, remedy.
-fn hostile() -> Vec<(&'static str, Vec<(&'static str, String)>, [&'static str; 3])> {
+/// Its name, its files, and words of the message.
+type Hostile = (&'static str, Vec<(&'static str, String)>, [&'static str; 3]);
+
+fn hostile() -> Vec<Hostile> {
     let rego = |rules: &str| vec![("bad/policy.rego", policy("bad", rules))];
     let with_case = |rules: &str, expected: &str| {
         let mut files =
