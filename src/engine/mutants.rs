@@ -244,10 +244,45 @@ mod tests {
     fn rules_conditions_and_comparisons_are_changed() {
         insta::assert_snapshot!(told(
             "violation contains {\"msg\": msg} if {\n\t# why\n\tinput.x.y # and so\n\tnot input.z\n\tsome e in input.list\n\te.n < 3\n\tmsg := concat(\"\", [n | n := e.name; n != \"\"])\n}"
-        ), @"");
+        ), @r#"
+        3 violation: violation contains {"msg": msg} if => (never holds)
+        5 violation: input.x.y => not input.x.y
+        5 violation: input.x.y => true
+        6 violation: not input.z => input.z
+        6 violation: not input.z => true
+        8 violation: e.n < 3 => e.n <= 3
+        8 violation: e.n < 3 => e.n >= 3
+        8 violation: e.n < 3 => true
+        9 violation: n != "" => n == ""
+        9 violation: n != "" => true
+        "#);
         insta::assert_snapshot!(told(
             "default a := 1\n\na := 2 if input.a\n\nf(x) := 3 if {\n\tx == 1\n} else := 4 if x >= 2\n\nelse := 5\n\nb := [1, 2]\n\nc if {\n\tevery v in b { v > 0 }\n}\n\nd(v) if v in b\n\ne := (1 + 2) == (3)"
-        ), @"");
+        ), @r#"
+        3 a: default a := 1 => (gone)
+        5 a: a := 2 if => (never holds)
+        5 a: input.a => not input.a
+        5 a: input.a => true
+        7 f: f(x) := 3 if => (never holds)
+        8 f: x == 1 => true
+        8 f: x == 1 => x != 1
+        9 f: else := 4 if => (never holds)
+        9 f: x >= 2 => true
+        9 f: x >= 2 => x < 2
+        9 f: x >= 2 => x > 2
+        11 f: else := 5 => (never holds)
+        13 b: b := [1, 2] => (never holds)
+        15 c: c if => (never holds)
+        16 c: every v in b { v > 0 } => true
+        16 c: v > 0 => true
+        16 c: v > 0 => v <= 0
+        16 c: v > 0 => v >= 0
+        19 d: d(v) if => (never holds)
+        19 d: v in b => not v in b
+        19 d: v in b => true
+        21 e: 1 + 2) == (3 => 1 + 2) != (3
+        21 e: e := (1 + 2) == (3) => (never holds)
+        "#);
     }
 
     #[test]

@@ -180,7 +180,7 @@ mod tests {
             "package p\n\nr contains [[1 | some once_28__ in [1]; x; y] | some x in [1]; some y in [2]] if true\n";
         assert_eq!(rewritten(source).as_deref(), Ok(wanted));
         let source = "package p\n\nr contains [1 | \"b\" in input.xs] if true\n";
-        let wanted = "package p\n\nr contains [1 | some once_28__ in [1]; \"b\" in input.xs] if true\n";
+        let wanted = "package p\n\nr contains [1 | some once_27__ in [1]; \"b\" in input.xs] if true\n";
         assert_eq!(rewritten(source).as_deref(), Ok(wanted));
     }
 
