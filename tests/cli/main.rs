@@ -24,6 +24,7 @@ mod editor;
 mod exemptions;
 mod field;
 mod formats;
+mod guide;
 mod pipelines;
 mod rig;
 mod schemas;
