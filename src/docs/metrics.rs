@@ -79,6 +79,10 @@ fn open(label: &str) -> &'static str {
         }
         "listener" => "`admission` or `metrics`",
         "version" => "version of this program",
+        "digest" => "digest of the policy set that is serving",
+        "revision" => "revision of the policy set that is serving, from its manifest",
+        "change" => "what would change, in the words of `seawall policy diff`",
+        "reason" => "why, in a word",
         _ => "a bounded set",
     }
 }
