@@ -1,6 +1,7 @@
 //! `docs/first-policy.md` works as typed, as far as it needs no cluster; `tests/cluster/guide.rs` runs all of it.
 
 #[path = "../guide/mod.rs"]
+#[expect(dead_code, reason = "tests/cluster uses more of it")]
 mod page;
 
 use page::{Person, steps};

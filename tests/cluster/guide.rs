@@ -1,7 +1,6 @@
 //! `docs/first-policy.md` works as typed, down to the rejection by a real API server.
 
 #[path = "../guide/mod.rs"]
-#[expect(dead_code, reason = "tests/cli looks at other parts of it")]
 mod page;
 
 use std::fs;
