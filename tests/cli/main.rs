@@ -28,6 +28,7 @@ mod exemptions;
 mod explain;
 mod field;
 mod formats;
+mod guide;
 mod import;
 mod lint;
 mod mutation;

@@ -19,6 +19,7 @@ mod controlplane;
 mod coverage;
 mod decisions;
 mod facts;
+mod guide;
 mod harness;
 mod modes;
 mod patches;
