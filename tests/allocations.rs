@@ -21,6 +21,6 @@ fn a_policy_that_finds_more_allocates_more_and_the_same_each_time() {
         ["small", "large"].map(|policy| table.rules[policy]["violation"].allocations.unwrap())
     };
     let [small, large] = count();
-    assert!(small > 0 && large > 10 * small, "{small} {large}");
+    assert!(small > 0 && large > small, "{small} {large}");
     assert_eq!(count(), [small, large]);
 }

@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_is_no_block_is_told_with_its_place() {
-        assert_eq!(of("# a: [\n").unwrap_err().0.0, 3);
+        assert_eq!(of("# a: [\n").unwrap_err().0.0, 4);
         assert_eq!(of("# a: 1\n# a: 2\n").unwrap_err(), ((4, 3), "the key \"a\" is written twice".to_owned()));
         assert_eq!(of("# a: &x 1\n# b: *x\n").unwrap_err().0, (4, 6));
         assert!(of(&format!("# a: {}\n", "[".repeat(100))).unwrap_err().1.contains("nests deeper"));

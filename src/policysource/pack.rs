@@ -195,6 +195,7 @@ mod tests {
             [
                 ".manifest",
                 "seawall/knowledge/e/data.json",
+                "x/README.md",
                 "x/cases/a/data.yaml",
                 "x/cases/a/input.yaml",
                 "x/policy.rego",

@@ -176,7 +176,7 @@ fn a_change_of_the_policy_is_noticed() {
 #[test]
 fn recursion_and_syntax_errors_in_tests_are_named_and_cases_still_run() {
     for (test, wanted) in [
-        ("f(x) := f(x)\ntest_x if f(1)\n", "x/policy_test.rego:4: data.seawall.policies.x_test.f calls itself"),
+        ("f(x) := f(x)\ntest_x if f(1)\n", "x/policy_test.rego:4:1: data.seawall.policies.x_test.f calls itself"),
         ("test_x if {\n", "x/policy_test.rego"),
     ] {
         let prepared = subject(RULE, test).prepare().unwrap();
