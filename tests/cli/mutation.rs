@@ -37,7 +37,16 @@ fn copy(from: &Path, to: &Path) {
 fn what_nothing_notices_is_shown_with_its_place() {
     let run = mutate(FOLDER, &["--mutation-threshold", "80"]);
     assert_eq!((run.code, run.stderr.as_str()), (1, ""), "{}", run.stdout);
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r#"
+    ../mutation/seawall/policies/replicas/policy.rego:15: replicas: nothing notices this change of violation
+      was:     found < 2
+      becomes: found <= 2
+
+    A case or test for each of them would fail with the change. What nothing can notice belongs into mutants.yaml
+    beside the policy, with a reason (docs/mutation.md).
+
+    13 changes of 1 policies: 11 noticed (84.6 %), 1 not, with a reason, 1 not, without one; 0 more do not load
+    "#);
 }
 
 #[test]
