@@ -207,8 +207,13 @@ impl Subject {
             return Ok(Some(Notice::Test));
         }
         let rules = changed.tests.iter().flat_map(|tests| &tests.tests);
-        let noticed = rules.map(Item::Test).any(|item| changed.run(item, &options, &mut workers).is_bad());
-        Ok(noticed.then_some(Notice::Test))
+        if rules.map(Item::Test).any(|item| changed.run(item, &options, &mut workers).is_bad()) {
+            return Ok(Some(Notice::Test));
+        }
+        // what one engine does not notice the other may: two values of one rule are an error of the interpreter only
+        let both = Options { one_engine: false, ..options };
+        let mut items = changed.cases.iter().map(|(files, case)| Item::Case(files, case));
+        Ok(items.position(|item| changed.run(item, &both, &mut workers).is_bad()).map(Notice::Case))
     }
 }
 
