@@ -17,10 +17,10 @@ use regorus::rvm::vm::RegoVM;
 use seawall::admission::request::Request;
 use seawall::config::Settings;
 use seawall::context::facts::Facts;
-use seawall::engine::analysis;
 use seawall::engine::compile::EngineKind;
 use seawall::engine::evaluate::Worker;
 use seawall::engine::rewrite;
+use seawall::engine::tree::imports;
 use seawall::engine::value::{self, Value};
 use seawall::policy::bundle::Bundle;
 use seawall::policy::mode::Mode;
@@ -185,8 +185,7 @@ fn engine(bundle: &Bundle) -> regorus::Engine {
     let trees: serde_json::Value = serde_json::from_str(&plain.get_ast_as_json().unwrap()).unwrap();
     for tree in trees.as_array().unwrap() {
         let text =
-            rewrite::for_rvm(tree["source"]["contents"].as_str().unwrap(), &tree["ast"], &analysis::imports(tree))
-                .unwrap();
+            rewrite::for_rvm(tree["source"]["contents"].as_str().unwrap(), &tree["ast"], &imports(tree)).unwrap();
         engine.add_policy(tree["source"]["file"].as_str().unwrap().to_owned(), text).unwrap();
     }
     engine

@@ -134,7 +134,9 @@ pub fn read(block: &Block) -> Result<Option<Node>, (At, String)> {
     // the block's first line is the one below `# METADATA`, and every line lost the two characters of the comment sign
     let at = |marker: Marker| {
         let part = |n: usize| u64::try_from(n).unwrap_or(1);
-        (block.line + part(marker.line().max(1)), part(marker.col()) + 3)
+        // what is left open is noticed behind the end
+        let line = marker.line().clamp(1, block.yaml.lines().count().max(1));
+        (block.line + part(line), part(marker.col()) + 3)
     };
     let mut open: Vec<(Node, Option<(String, At)>)> = Vec::new();
     let mut root = None;
