@@ -60,8 +60,6 @@ fn each_is_told_with_place_and_remedy_and_hides_nothing() {
             named("bad", &format!("{violation} if startwith(input.a, \"b\")")),
             &["bad.rego:14:", "[rego/builtin]", "you mean \"startswith\"?"],
         ),
-            &["bad.rego:", "error["],
-        ),
         (
             "result",
             named("bad", "violation contains \"text\" if input.a"),
