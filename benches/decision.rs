@@ -20,6 +20,7 @@ use seawall::context::facts::Facts;
 use seawall::engine::compile::EngineKind;
 use seawall::engine::evaluate::Worker;
 use seawall::engine::rewrite;
+use seawall::engine::tree::imports;
 use seawall::engine::value::{self, Value};
 use seawall::policy::bundle::Bundle;
 use seawall::policy::mode::Mode;
@@ -183,12 +184,8 @@ fn engine(bundle: &Bundle) -> regorus::Engine {
     }
     let trees: serde_json::Value = serde_json::from_str(&plain.get_ast_as_json().unwrap()).unwrap();
     for tree in trees.as_array().unwrap() {
-        let text = rewrite::for_rvm(
-            tree["source"]["contents"].as_str().unwrap(),
-            &tree["ast"],
-            &seawall::engine::tree::imports(tree),
-        )
-        .unwrap();
+        let text =
+            rewrite::for_rvm(tree["source"]["contents"].as_str().unwrap(), &tree["ast"], &imports(tree)).unwrap();
         engine.add_policy(tree["source"]["file"].as_str().unwrap().to_owned(), text).unwrap();
     }
     engine

@@ -134,7 +134,9 @@ pub fn read(block: &Block) -> Result<Option<Node>, (At, String)> {
     // the block's first line is the one below `# METADATA`, and every line lost the two characters of the comment sign
     let at = |marker: Marker| {
         let part = |n: usize| u64::try_from(n).unwrap_or(1);
-        (block.line + part(marker.line().max(1)), part(marker.col()) + 3)
+        // what is left open is noticed behind the end
+        let line = marker.line().clamp(1, block.yaml.lines().count().max(1));
+        (block.line + part(line), part(marker.col()) + 3)
     };
     let mut open: Vec<(Node, Option<(String, At)>)> = Vec::new();
     let mut root = None;
@@ -208,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_is_no_block_is_told_with_its_place() {
-        assert_eq!(of("# a: [\n").unwrap_err().0.0, 4);
+        assert_eq!(of("# a: [\n").unwrap_err().0.0, 3);
         assert_eq!(of("# a: 1\n# a: 2\n").unwrap_err(), ((4, 3), "the key \"a\" is written twice".to_owned()));
         assert_eq!(of("# a: &x 1\n# b: *x\n").unwrap_err().0, (4, 6));
         assert!(of(&format!("# a: {}\n", "[".repeat(100))).unwrap_err().1.contains("nests deeper"));

@@ -344,7 +344,7 @@ package seawall.policies.my_policy
     fn errors_name_the_line_and_the_key() {
         let of = |from: &str, to: &str| Metadata::parse("p.rego", &GOOD.replace(from, to)).unwrap_err().to_string();
         assert!(
-            of("#   severity: high", "#   severty: high").starts_with("p.rego:7:5: METADATA `severty`"),
+            of("#   severity: high", "#   severty: high").starts_with("p.rego:7:5: METADATA `severty`: no such key"),
             "{}",
             of("#   severity: high", "#   severty: high")
         );

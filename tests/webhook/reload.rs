@@ -110,7 +110,7 @@ async fn a_failing_case_and_broken_data_are_refused() {
     change(&serve, TAKEN, put(4)).await;
     assert_eq!(serve.policies_condition().await.0, "ok");
     change(&serve, REFUSED, |folder| write(folder, &[("seawall/knowledge/x/data.yaml", "a: [")])).await;
-    assert!(serve.policies_condition().await.1.contains("seawall/knowledge/x/data.yaml: line"));
+    assert!(serve.policies_condition().await.1.contains("seawall/knowledge/x/data.yaml:1:"));
     change(&serve, REFUSED, |folder| {
         std::fs::remove_dir_all(folder.join("seawall")).unwrap();
         symlink(folder, folder.join("loop")).unwrap();
