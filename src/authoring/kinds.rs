@@ -198,10 +198,11 @@ impl Target {
             (self.api_version(), self.kind.as_str(), rest)
         };
         let resource = Kinds::default().resolve(&api_version, kind);
-        let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "orders"}});
-        if resource.namespaced {
-            object["metadata"]["namespace"] = json!("shop");
+        let mut metadata = json!({"name": "orders"});
+        if let Some(metadata) = metadata.as_object_mut().filter(|_| resource.namespaced) {
+            metadata.insert("namespace".to_owned(), json!("shop"));
         }
+        let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": metadata});
         let rest: Map<String, Value> = serde_saphyr::from_str(rest).unwrap_or_default();
         if let Some(object) = object.as_object_mut() {
             object.extend(rest);
@@ -210,8 +211,8 @@ impl Target {
             && !labels.is_empty()
         {
             let own = metadata.entry("labels").or_insert_with(|| json!({}));
-            for (key, value) in labels {
-                own[*key] = value.clone();
+            if let Some(own) = own.as_object_mut() {
+                own.extend(labels.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
             }
         }
         object

@@ -227,8 +227,8 @@ fn cases(plan: &Plan, target: &Target, suffix: &str, files: &mut BTreeMap<String
     let mut case = |name: &str, comment: &str, labels: &[(&str, Value)], fires: bool| {
         let object = target.object(labels);
         let mut expected = if fires { violation.clone() } else { json!({"violations": []}) };
-        if fires && plan.patch {
-            expected["patched"] = target.object(&[(LABEL, json!("unassigned"))]);
+        if let Some(expected) = expected.as_object_mut().filter(|_| fires && plan.patch) {
+            expected.insert("patched".to_owned(), target.object(&[(LABEL, json!("unassigned"))]));
         }
         let folder = format!("cases/{name}{suffix}");
         let input = to_yaml(&target.input(&operation.to_string(), &object));

@@ -45,7 +45,7 @@ pub fn write(mutation: &Mutation, out: &mut dyn Write) -> io::Result<()> {
 
 /// One digit, rounded down: 89.99 is not 90.
 fn percent(part: usize, all: usize) -> String {
-    let tenths = if all == 0 { 1000 } else { part * 1000 / all };
+    let tenths = (part * 1000).checked_div(all).unwrap_or(1000);
     format!("{}.{} %", tenths / 10, tenths % 10)
 }
 
