@@ -168,7 +168,7 @@ impl Guards<'_> {
         self.edits.push((end, true, -self.number, ")".to_owned()));
     }
 
-    /// The place of an expression with its quotes, and with parentheses that it begins or ends within.
+    /// The place of an expression with its quotes, and with brackets that it begins or ends within.
     fn whole(&self, expression: &Json) -> Option<(usize, usize)> {
         let (mut start, mut end) = span(only(expression)?.1)?;
         if let Some(key) = expression.get("Object").and_then(|o| o.get("fields")?.get(0)?.get(1)) {
@@ -184,9 +184,9 @@ impl Guards<'_> {
         loop {
             let (closing, opening) = unbalanced(self.text.get(start..end)?);
             if closing > 0 {
-                start = self.text.get(..start)?.rfind('(')?;
+                start = self.text.get(..start)?.rfind(['(', '[', '{'])?;
             } else if opening > 0 {
-                end += self.text.get(end..)?.find(')')? + 1;
+                end += self.text.get(end..)?.find([')', ']', '}'])? + 1;
             } else {
                 return Some((start, end));
             }
@@ -220,7 +220,7 @@ impl Guards<'_> {
             self.wrap(value, "value", &full, key);
         } else {
             // a definition without a value is true, which another one may contradict
-            let refr = head.get("refr").and_then(|refr| span(only(refr)?.1)).map(|(_, end)| end);
+            let refr = head.get("refr").and_then(|refr| self.whole(refr)).map(|(_, end)| end);
             let end = match kind {
                 "Func" => refr.and_then(|end| closed(self.text, end)),
                 _ => refr,
