@@ -4,6 +4,7 @@
 //! to answer differently (tests in `tests/engine` show each one). Test files (`_test.rego`) are not analysed.
 
 use super::builtins;
+use super::divergence;
 use super::tree::{self, Chain, Key, chain, head_chain, literal, loops};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -147,6 +148,7 @@ pub fn analyse(trees: &Json) -> (Rules, Vec<Refused>) {
             rule.add(&found);
         }
     }
+    refused.extend(trees.as_array().into_iter().flatten().flat_map(divergence::refused));
     refused.extend(recursions(&rules));
     refused.sort();
     refused.dedup();

@@ -3,7 +3,6 @@
 
 use super::analysis::{self, Construct, Refused, Rules};
 use super::builtins::{self, short};
-use super::divergence;
 use super::guards::{self, Begun};
 use super::negation;
 use super::rewrite;
@@ -111,14 +110,9 @@ impl Modules {
         let prepare = |problem: String| CompileError::Prepare { package: "all modules".to_owned(), problem };
         let Trees { written, trees } = trees(sources)?;
         // as written first: there the columns are those of the files
-        let read = |trees: &serde_json::Value| {
-            let (rules, mut refused) = analysis::analyse(trees);
-            refused.extend(trees.as_array().into_iter().flatten().flat_map(divergence::refused));
-            (rules, refused)
-        };
-        let (rules, mut refused) = read(written.as_ref().unwrap_or(&trees));
+        let (rules, mut refused) = analysis::analyse(written.as_ref().unwrap_or(&trees));
         if refused.is_empty() && written.is_some() {
-            refused = read(&trees).1;
+            refused = analysis::analyse(&trees).1;
         }
         if !refused.is_empty() {
             return Err(CompileError::Refused(refused));

@@ -43,7 +43,13 @@ metadata: {name: db, namespace: shop}
 spec: {replicas: 1}
 ";
 
-/// A folder of one policy with its knowledge and a case, and the manifest that it denies.
+const ENOUGH: &str = "apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: shop}
+spec: {replicas: 2}
+";
+
+/// A folder of one policy with its knowledge and two cases, and the manifest that it denies.
 fn set() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in [
@@ -52,6 +58,8 @@ fn set() -> TempDir {
         ("set/seawall/policies/enough_replicas/README.md", "# Enough replicas\n"),
         ("set/seawall/policies/enough_replicas/cases/one/input.yaml", MANIFEST),
         ("set/seawall/policies/enough_replicas/cases/one/expected.yaml", "violations:\n- path: /spec/replicas\n"),
+        ("set/seawall/policies/enough_replicas/cases/two/input.yaml", ENOUGH),
+        ("set/seawall/policies/enough_replicas/cases/two/expected.yaml", "violations: []\n"),
         ("set/seawall/knowledge/replicas/data.yaml", "# half of all surprises are numbers\nleast: 2.0\n"),
         ("db.yaml", MANIFEST),
     ] {
@@ -162,7 +170,7 @@ fn a_broken_set_is_not_bundled() {
     let case = here.join("set/seawall/policies/enough_replicas/cases/one/expected.yaml");
     std::fs::write(case, "violations: []\n").unwrap();
     let error = refused(here, &["policy", "bundle", "set", "--policies-only", "-o", "bundle.tar.gz"]);
-    assert!(error.contains("nothing is bundled") && error.contains("1 of 1 cases fail"), "{error}");
+    assert!(error.contains("nothing is bundled") && error.contains("1 of 2 cases fail"), "{error}");
     assert!(!path(here, "bundle.tar.gz").exists());
     let error = refused(here, &["policy", "bundle", "db.yaml", "-o", "x"]);
     assert!(error.contains("is no folder"), "{error}");
@@ -335,7 +343,7 @@ fn a_config_map_is_a_folder_of_files_again() {
     let key = here.join("mounted/..2026/seawall__policies__enough_replicas__cases__one__expected.yaml");
     std::fs::write(key, "violations: []\n").unwrap();
     assert!(
-        refused(here, &["check", "db.yaml", "--policies", "mounted", "--policies-only"]).contains("1 of 1 cases fail")
+        refused(here, &["check", "db.yaml", "--policies", "mounted", "--policies-only"]).contains("1 of 2 cases fail")
     );
     assert!(
         refused(here, &["check", "db.yaml", "--policies", "mounted", "--verification-key", "ec.pub"])

@@ -21,7 +21,60 @@ const POSTGRES: &str = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name:
 #[test]
 fn a_policy_that_fired_and_one_that_did_not() {
     let run = explain(&["-f", "shop.yaml", "--tier", "tier-0"], "");
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r#"
+    shop.yaml:2:1: StorageClass fast, CREATE
+      tier  tier-0   --tier
+      mode  enforce  --mode
+      patch enabled  it follows the mode, which is enforce
+
+    patched [class-retain] Classes retain
+      action      Deny in tier-0
+      patch       written: /reclaimPolicy = Retain
+      violation class_retain/policy.rego:14: held
+      patch class_retain/policy.rego:24: held
+
+    not asked 3 policies for other kinds
+
+    shop.yaml:8:1: StatefulSet shop/db, CREATE
+      tier  tier-0   --tier
+      mode  enforce  --mode
+      patch enabled  it follows the mode, which is enforce
+
+    warning [grace-period] Databases get time to stop
+      action      Warn in tier-0
+      violation   spec.template.spec.terminationGracePeriodSeconds: stopping takes longer than this
+      patch       none proposed
+      violation grace_period/policy.rego:14: held
+
+    unknown [governing-service] The governing Service exists
+      action      Deny in tier-0
+      unknown     too little is known of services; give them with --snapshot or --live
+      facts       not known: services
+
+    quiet   [claim-class] volumeClaimTemplates[data] claim_class/policy.rego:23:
+            data.cluster.storageclasses[name].reclaimPolicy == "Delete";
+            data.cluster.storageclasses[name].reclaimPolicy = "Retain",...
+
+    not asked 1 policy for other kinds
+
+    shop.yaml:33:1: StatefulSet shop/cache, CREATE
+      tier  tier-0   --tier
+      mode  enforce  --mode
+      patch enabled  it follows the mode, which is enforce
+
+    unknown [governing-service] The governing Service exists
+      action      Deny in tier-0
+      unknown     too little is known of services; give them with --snapshot or --live
+      facts       not known: services
+
+    patched [grace-period] Databases get time to stop
+      action      Warn in tier-0
+      patch       written: /spec/template/spec/terminationGracePeriodSeconds = 120
+      violation grace_period/policy.rego:14: held
+      patch grace_period/policy.rego:25: held
+
+    not asked 2 policies for other kinds
+    "#);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
 }
 
@@ -29,11 +82,57 @@ fn a_policy_that_fired_and_one_that_did_not() {
 fn a_rule_that_stopped_in_the_library() {
     let run = seawall(&["explain", "-f", "-", "database-without-volume"], POSTGRES);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r#"
+    stdin:1:1: StatefulSet shop/db, CREATE
+      tier  tier-2   the default of the configuration
+      mode  enforce  --mode
+      patch enabled  it follows the mode, which is enforce
+
+    deny    [database-without-volume] A database has a volume that outlives its Pod
+      action      Deny in tier-2
+      violation   spec.template.spec.containers[0].volumeMounts: PostgreSQL in container db has no
+                  volume that outlives the Pod: its data is lost when the Pod is deleted or drained
+      violation seawall/policies/database_without_volume/policy.rego:49: held
+      violation seawall/policies/database_without_volume/policy.rego:63: did not hold
+        stopped at line 74: mount := found.lack.mount
+            found.lack.mount = undefined
+    "#);
     let cache = POSTGRES
         .replace("{name: db, namespace: shop}", "{name: db, namespace: shop, labels: {seawall.dev/data: cache}}");
     let run = seawall(&["explain", "-f", "-", "database-without-volume"], &cache);
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r#"
+    stdin:1:1: StatefulSet shop/db, CREATE
+      tier  tier-2   the default of the configuration
+      mode  enforce  --mode
+      patch enabled  it follows the mode, which is enforce
+
+    quiet   [database-without-volume] A database has a volume that outlives its Pod
+      action      Deny in tier-2
+      violation seawall/policies/database_without_volume/policy.rego:49: did not hold
+        stopped at line 59: some found in lacking
+            lacking = []
+          lacking is []:
+            at seawall/policies/database_without_volume/policy.rego:40: held, value []
+              [{"entry": entry, "lack": lack} | applies some place, entry in subject.engines entry.su...
+                at seawall/policies/database_without_volume/policy.rego:40: did not hold
+                  stopped at line 41: applies
+                      applies = undefined
+                    applies is undefined:
+                      at seawall/policies/database_without_volume/policy.rego:27: did not hold
+                        stopped at line 29: not workload.data_kind(target) in {"cache", "scratch", "r...
+      violation seawall/policies/database_without_volume/policy.rego:63: did not hold
+        stopped at line 73: some found in lacking
+            lacking = []
+          lacking is []:
+            at seawall/policies/database_without_volume/policy.rego:40: held, value []
+              [{"entry": entry, "lack": lack} | applies some place, entry in subject.engines entry.su...
+                at seawall/policies/database_without_volume/policy.rego:40: did not hold
+                  stopped at line 41: applies
+                      applies = undefined
+                    applies is undefined:
+                      at seawall/policies/database_without_volume/policy.rego:27: did not hold
+                        stopped at line 29: not workload.data_kind(target) in {"cache", "scratch", "r...
+    "#);
 }
 
 #[test]
@@ -56,7 +155,22 @@ fn an_exemption_and_a_stored_violation() {
     let ratcheted = review(&object("\"a\": \"b\""), &object(""));
     let run = seawall(&["explain", "-f", "-", "database-without-volume", "--tier", "tier-1"], &ratcheted);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r#"
+    stdin:1:1: StatefulSet shop/db, UPDATE
+      tier  tier-1   --tier
+      mode  enforce  --mode
+      patch enabled  it follows the mode, which is enforce
+
+    warning [database-without-volume] A database has a volume that outlives its Pod
+      action      Deny in tier-1
+      violation   spec.template.spec.containers[0].volumeMounts: PostgreSQL in container db has no
+                  volume that outlives the Pod: its data is lost when the Pod is deleted or drained
+                  Deny in tier-1, here Warn: the stored object already is like this
+      violation seawall/policies/database_without_volume/policy.rego:49: held
+      violation seawall/policies/database_without_volume/policy.rego:63: did not hold
+        stopped at line 74: mount := found.lack.mount
+            found.lack.mount = undefined
+    "#);
     let configuration = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(
         configuration.path(),
@@ -66,17 +180,26 @@ fn an_exemption_and_a_stored_violation() {
     let path = configuration.path().to_str().unwrap();
     let run = seawall(&["explain", "-f", "-", "database-without-volume", "--config", path], POSTGRES);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-    let head: Vec<&str> = run.stdout.lines().skip(4).take(6).collect();
-    insta::assert_snapshot!(head.join("\n"), @"");
+    let head: Vec<&str> = run.stdout.lines().skip(5).take(5).collect();
+    insta::assert_snapshot!(head.join("\n"), @r#"
+    exempt  [database-without-volume] A database has a volume that outlives its Pod
+      action      Deny in tier-2
+      violation   spec.template.spec.containers[0].volumeMounts: PostgreSQL in container db has no
+                  volume that outlives the Pod: its data is lost when the Pod is deleted or drained
+                  Deny in tier-2, here Audit: exempt until 2199-01-01 by ops: moving
+    "#);
 }
 
 #[test]
 fn secrets_are_never_shown() {
-    for args in [&["explain", "-f", "-", "-v"][..], &["explain", "-f", "-", "--format", "json", "--depth", "8"]] {
+    for args in [
+        &["explain", "-f", "-", "anti-affinity-host"][..],
+        &["explain", "-f", "-", "anti-affinity-host", "--format", "json", "--depth", "8"],
+    ] {
         let run = seawall(args, POSTGRES);
         assert_eq!(run.code, 0, "{}", run.stderr);
         // the values are shown, and the password is not among them
-        let shown = if args.contains(&"json") { "\"redacted\"" } else { "database-without-volume" };
+        let shown = if args.contains(&"json") { "\"redacted\"" } else { "target = {" };
         assert!(run.stdout.contains(shown), "{}", run.stdout);
         assert!(!run.stdout.contains("hunter2"), "{}", run.stdout);
     }
@@ -132,16 +255,38 @@ fn a_recorded_request_and_a_case() {
 fn pages() {
     let run = seawall(&["explain", "class-reclaim-retain"], "");
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-    insta::assert_snapshot!(run.stdout, @"");
+    let head: Vec<&str> = run.stdout.lines().take(11).collect();
+    insta::assert_snapshot!(head.join("\n"), @r#"
+    class-reclaim-retain: StorageClass must retain volumes
+      severity    critical, checklist item reclaim-policy
+      actions     tier-0 Deny, tier-1 Deny, tier-2 Warn, tier-3 Audit
+      patches in  tier-0, tier-1, tier-2
+      match       CREATE, UPDATE of storage.k8s.io/v1 storageclasses
+      engine      RVM, compared with the interpreter
+      file        seawall/policies/class_reclaim_retain/policy.rego
+      see         https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming
+
+    What
+    A StorageClass must have `reclaimPolicy: Retain`.
+    "#);
     let run = explain(&["class-retain", "--format", "json"], "");
     assert_eq!(json(&run)["metadata"]["id"], "class-retain");
     let run = seawall(&["explain", "class-reclaim-retain", "--format", "markdown"], "");
     assert!(run.stdout.starts_with("# class-reclaim-retain\n"), "{}", run.stdout);
     let run = explain(&[], "");
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r#"
+    claim-class        medium    Claims name a class that retains
+    class-retain       critical  Classes retain
+    governing-service  high      The governing Service exists
+    grace-period       low       Databases get time to stop
+
+    4 policies; seawall explain POLICY_ID shows one.
+    "#);
     let run = seawall(&["explain", "class-reclaim-retian"], "");
     assert_eq!(run.code, 2);
-    insta::assert_snapshot!(run.stderr, @"");
+    insta::assert_snapshot!(run.stderr, @r#"
+    seawall: there is no policy "class-reclaim-retian"; did you mean "class-reclaim-retain"?; `seawall explain` lists them
+    "#);
 }
 
 #[test]

@@ -179,14 +179,14 @@ tierParameters: {tier-0: {least: 3}}",
         "Take one of the indexes in docs/policy-format.md.",
         With(
             "context: [{resource: nodes, optional: false}]",
-            r#"violation contains problem(["spec"]) if data.cluster.index.zone[0] == "a"
+            r#"violation contains problem(["spec"]) if "a" in data.cluster.index.zone
 
 violation contains problem(["spec"]) if data.cluster.index.schedulable_nodes == 0
 "#,
         ),
         With(
             "context: [{resource: nodes, optional: false}]",
-            r#"violation contains problem(["spec"]) if data.cluster.index.zones[0] == "a"
+            r#"violation contains problem(["spec"]) if "a" in data.cluster.index.zones
 "#,
         ),
     ),
