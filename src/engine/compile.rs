@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
     /// Modules do not parse, all of them.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    #[error("{}", .0.iter().map(|e| format!("{e}; correct it there, `opa check` tells more")).collect::<Vec<_>>().join("\n"))]
     Parse(Vec<SyntaxError>),
     /// Constructs that are not loaded, all of them.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]

@@ -135,7 +135,7 @@ async fn a_break_glass_group_is_let_through_and_announced() {
 async fn break_glass_works_when_policies_fail() {
     let broken = crate::serve::policy(
         "broken",
-        "violation contains {\"msg\": \"m\", \"path\": [], \"wanted\": n, \"fix\": \"f\"} if {\n\tn := to_number(input.request.name)\n}",
+        "violation contains {\"msg\": \"m\", \"path\": [], \"wanted\": n, \"fix\": \"f\"} if {\n\tn := to_number(input.request.object.spec.serviceName)\n}",
     );
     let serve = Serve::with_policies(
         &[("seawall/policies/broken/policy.rego", &broken)],
