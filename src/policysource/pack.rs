@@ -8,6 +8,7 @@ use super::files::{Files, MANIFEST, SIGNATURES};
 use super::keys::SigningKey;
 use super::signature::{self, SignatureError};
 use crate::policy::bundle::{self, BundleError};
+use crate::policy::files::PAGE;
 use crate::yaml;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,10 +44,11 @@ pub struct Options<'k> {
     pub scope: Option<&'k str>,
 }
 
-/// Whether a file only tests the policies.
+/// Whether a file only tests or describes the policies: a server can do without.
 #[must_use]
 pub fn is_test(name: &str) -> bool {
-    name.ends_with("_test.rego") || name.starts_with("cases/") || name.contains("/cases/")
+    let page = name.rsplit('/').next() == Some(PAGE);
+    page || name.ends_with("_test.rego") || name.starts_with("cases/") || name.contains("/cases/")
 }
 
 /// The files of a bundle made of a folder.
