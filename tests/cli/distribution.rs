@@ -144,7 +144,7 @@ fn a_bundle_is_the_same_every_time_and_loads() {
     let here = folder.path();
     let first = bundle(here, &[]);
     assert!(
-        first.stderr.contains("revision: sha256:") && first.stderr.contains("bundle.tar.gz: 6 files"),
+        first.stderr.contains("revision: sha256:") && first.stderr.contains("bundle.tar.gz: 9 files"),
         "{}",
         first.stderr
     );
