@@ -119,9 +119,9 @@ fn everything_that_is_broken_is_told_at_once_and_the_rest_runs() {
       broken/class_untested/policy.rego: no case and no test: add cases/<name>/input.yaml and expected.yaml beside it
     ERROR broken/class_owner/cases/half: the case has no expected.yaml; add it, or remove the folder
     ERROR broken/stray/cases: its cases are not run: there is no policy.rego beside it; a policy with cases is a file of that name
-    ERROR broken/class_owner/policy_test.rego:4:1: expecting expression
+    ERROR broken/class_owner/policy_test.rego:4:1: expecting expression; correct it there, `opa check` tells more
     ERROR broken/class_refused/policy.rego:14:2: walk is not a permitted builtin; name the fields, or use a comprehension over lists of known depth
-    ERROR broken/class_syntax/policy.rego:15:1: expecting expression
+    ERROR broken/class_syntax/policy.rego:15:1: expecting expression; correct it there, `opa check` tells more
 
     FAILED: 3 cases and 0 tests of 4 policies: 2 passed, 1 failed, 6 could not be run, in … s with 1 thread
     "#);
