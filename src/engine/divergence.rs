@@ -2,7 +2,7 @@
 //! (docs/engine-divergences.md): they are not loaded.
 
 use super::analysis::{Construct, Refused};
-use super::tree;
+use super::tree::{self, kind};
 use serde_json::Value as Json;
 
 /// What is refused in a printed module (`Engine::get_ast_as_json`), besides what [`super::analysis`] refuses.
@@ -57,7 +57,7 @@ impl Found<'_> {
         match node {
             Json::Array(items) => items.iter().for_each(|item| self.node(item)),
             Json::Object(fields) => {
-                match only(node) {
+                match kind(node) {
                     Some(("Membership", body)) if body.get("key").is_some_and(|key| !key.is_null()) => self.refuse(
                         node,
                         "`key, value in …`, which the interpreter does not find in sets",
@@ -95,7 +95,7 @@ impl Found<'_> {
 /// Whether a reference begins at `data`.
 fn of_data(body: &Json) -> bool {
     let mut refr = body.get("refr");
-    while let Some((kind, inner)) = refr.and_then(only) {
+    while let Some((kind, inner)) = refr.and_then(tree::kind) {
         match kind {
             "Var" => return inner.get("value").and_then(Json::as_str) == Some("data"),
             "RefDot" | "RefBrack" => refr = inner.get("refr"),
@@ -127,12 +127,7 @@ fn contains(node: &Json, kinds: &[&str]) -> bool {
     }
 }
 
-fn only(node: &Json) -> Option<(&str, &Json)> {
-    let fields = node.as_object().filter(|fields| fields.len() == 1)?;
-    fields.iter().next().map(|(kind, body)| (kind.as_str(), body))
-}
-
 fn line(node: &Json) -> u64 {
-    let span = node.get("span").or_else(|| only(node)?.1.get("span"));
+    let span = node.get("span").or_else(|| kind(node)?.1.get("span"));
     span.and_then(|span| span.get("line")?.as_u64()).unwrap_or(1)
 }

@@ -5,13 +5,19 @@
 //! ([`super::builtins`]) takes for a message to this module: it notes an error, or hands the value on. A function says first
 //! that it begins, in a definition of its own that never holds, so that values of two calls are not compared.
 
+use super::tree;
 use regorus::{Engine, Value};
 use serde_json::Value as Json;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
 
-/// What messages begin with.
-const MARK: &str = "seawall guard: ";
+/// What messages begin with. No text of an object or policy can be one, since nobody knows it before the process has started.
+static MARK: LazyLock<String> = LazyLock::new(|| {
+    let number = || RandomState::new().hash_one(0_u8);
+    format!("seawall guard {:016x}{:016x}: ", number(), number())
+});
 
 thread_local! {
     /// The values seen since the begin of a function or comprehension, or of the evaluation: by name, then by key.
@@ -27,7 +33,7 @@ pub(super) fn reset() {
 pub(super) fn message(arguments: &[Value]) -> Option<Result<Value, String>> {
     let [text, key, value] = arguments else { return None };
     let text = text.as_string().ok()?;
-    let (kind, name) = text.strip_prefix(MARK)?.split_once(' ')?;
+    let (kind, name) = text.strip_prefix(MARK.as_str())?.split_once(' ')?;
     let fits = |wanted: bool| if wanted { Ok(value.clone()) } else { Err(format!("{name}: {}", operand(value))) };
     Some(match kind {
         "begin" => {
@@ -113,7 +119,7 @@ fn ambiguous(rules: &Json) -> BTreeSet<String> {
     let mut values: BTreeMap<&str, (usize, BTreeSet<String>, bool)> = BTreeMap::new();
     for rule in rules.as_array().into_iter().flatten() {
         let (Some(name), Some(spec)) = (rule_name(rule), rule.get("Spec")) else { continue };
-        let Some((kind, head)) = spec.get("head").and_then(only) else { continue };
+        let Some((kind, head)) = spec.get("head").and_then(tree::kind) else { continue };
         if kind == "Set" {
             continue;
         }
@@ -163,19 +169,19 @@ impl Guards<'_> {
     fn wrap(&mut self, expression: &Json, kind: &str, name: &str, key: &str) {
         let Some((start, end)) = self.whole(expression) else { return };
         self.number += 1;
-        let begin = format!("object.get({}, {key}, ", quoted(&format!("{MARK}{kind} {name}")));
+        let begin = format!("object.get({}, {key}, ", quoted(&format!("{}{kind} {name}", *MARK)));
         self.edits.push((start, false, self.number, begin));
         self.edits.push((end, true, -self.number, ")".to_owned()));
     }
 
     /// The place of an expression with its quotes, and with brackets that it begins or ends within.
     fn whole(&self, expression: &Json) -> Option<(usize, usize)> {
-        let (mut start, mut end) = span(only(expression)?.1)?;
+        let (mut start, mut end) = span(tree::kind(expression)?.1)?;
         if let Some(key) = expression.get("Object").and_then(|o| o.get("fields")?.get(0)?.get(1)) {
             // regorus lets an object begin at its last key
             start = self.text.get(..self.whole(key)?.0)?.rfind('{')?;
         }
-        if matches!(only(expression)?.0, "String" | "RawString") {
+        if matches!(tree::kind(expression)?.0, "String" | "RawString") {
             let quote = |at: usize| self.text.as_bytes().get(at).is_some_and(|b| matches!(b, b'"' | b'`'));
             if start > 0 && quote(start - 1) && quote(end) {
                 (start, end) = (start - 1, end + 1);
@@ -196,7 +202,7 @@ impl Guards<'_> {
     /// The values of a rule that may have several.
     fn rule(&mut self, rule: &Json, name: &str, begun: &mut Begun) {
         let Some(spec) = rule.get("Spec") else { return };
-        let Some((kind, head)) = spec.get("head").and_then(only) else { return };
+        let Some((kind, head)) = spec.get("head").and_then(tree::kind) else { return };
         let full = format!("{}.{name}", self.package);
         let key = match head.get("refr").and_then(|refr| refr.get("RefBrack")?.get("index")) {
             Some(index) => self.whole(index).and_then(|(start, end)| self.text.get(start..end)).unwrap_or("0"),
@@ -204,7 +210,7 @@ impl Guards<'_> {
         };
         if kind == "Func" && begun.0.insert(full.clone()) {
             let arguments = head.get("args").and_then(Json::as_array).map_or(0, Vec::len);
-            let message = quoted(&format!("{MARK}begin {full}"));
+            let message = quoted(&format!("{}begin {full}", *MARK));
             let arguments: Vec<String> = (0..arguments).map(|n| format!("begun_{n}__")).collect();
             let definition = format!("{name}({}) if object.get({message}, 0, false)\n", arguments.join(", "));
             if let Some((start, _)) = span(spec) {
@@ -227,7 +233,7 @@ impl Guards<'_> {
             };
             if let Some(end) = end {
                 self.number += 1;
-                let message = quoted(&format!("{MARK}value {full}"));
+                let message = quoted(&format!("{}value {full}", *MARK));
                 self.edits.push((end, true, self.number, format!(" := object.get({message}, {key}, true)")));
             }
         }
@@ -238,7 +244,7 @@ impl Guards<'_> {
         match node {
             Json::Array(items) => items.iter().for_each(|item| self.node(item)),
             Json::Object(fields) => {
-                match only(node) {
+                match tree::kind(node) {
                     Some(("ArithExpr", body)) => self.arithmetic(body),
                     Some(("ObjectCompr", body)) => self.comprehension(body),
                     _ => {}
@@ -283,7 +289,7 @@ impl Guards<'_> {
         let (Some((first, _)), Some(key)) = (first, key.map(str::to_owned)) else { return };
         let name = format!("the object of {} at {first}", self.package);
         self.number += 1;
-        let message = quoted(&format!("{MARK}begin {name}"));
+        let message = quoted(&format!("{}begin {name}", *MARK));
         // last of what is inserted here: `some once in [1];` stands before it already
         self.edits.push((first, false, i64::MIN, format!("object.get({message}, 0, true); ")));
         self.wrap(value, "value", &name, &key);
@@ -341,8 +347,8 @@ fn walk(text: &str, mut see: impl FnMut(usize, char)) {
 
 fn rule_name(rule: &Json) -> Option<&str> {
     let head = rule.get("Spec")?.get("head")?;
-    let mut refr = only(head)?.1.get("refr")?;
-    while let Some((kind, body)) = only(refr) {
+    let mut refr = tree::kind(head)?.1.get("refr")?;
+    while let Some((kind, body)) = tree::kind(refr) {
         if kind == "Var" {
             return body.get("value")?.as_str();
         }
@@ -355,7 +361,7 @@ fn rule_name(rule: &Json) -> Option<&str> {
 fn loops(node: &Json) -> bool {
     match node {
         Json::Array(items) => items.iter().any(loops),
-        Json::Object(fields) => match only(node) {
+        Json::Object(fields) => match tree::kind(node) {
             Some(("SomeIn" | "SomeVars", _)) => true,
             Some(("ArrayCompr" | "SetCompr" | "ObjectCompr" | "Every" | "NotExpr", _)) => false,
             Some(("RefBrack", body)) => {
@@ -369,7 +375,7 @@ fn loops(node: &Json) -> bool {
 
 /// Whether an operand is a number for sure: a literal, or the result of other arithmetic than a difference, which is checked itself.
 fn number(operand: &Json) -> bool {
-    match only(operand) {
+    match tree::kind(operand) {
         Some(("Number", _)) => true,
         Some(("ArithExpr", body)) => body.get("op").and_then(Json::as_str) != Some("Sub"),
         _ => false,
@@ -381,17 +387,12 @@ fn whole_number(operand: &Json) -> bool {
 }
 
 fn constant(value: &Json) -> bool {
-    matches!(only(value), Some(("String" | "RawString" | "Number" | "Bool" | "Null", _)))
+    matches!(tree::kind(value), Some(("String" | "RawString" | "Number" | "Bool" | "Null", _)))
 }
 
 fn without_spans(value: &Json) -> Json {
-    let (kind, body) = only(value).unwrap_or(("", &Json::Null));
+    let (kind, body) = tree::kind(value).unwrap_or(("", &Json::Null));
     serde_json::json!([kind, body.get("value")])
-}
-
-fn only(node: &Json) -> Option<(&str, &Json)> {
-    let fields = node.as_object().filter(|fields| fields.len() == 1)?;
-    fields.iter().next().map(|(kind, body)| (kind.as_str(), body))
 }
 
 fn span(body: &Json) -> Option<(usize, usize)> {

@@ -5,7 +5,8 @@
 //! Source: `expandExpr` in OPA's compiler, which runs on every expression, negated or not. References are not moved:
 //! `not input.x == 0` holds in OPA too where there is no `x`.
 
-use super::place::place as span;
+use super::place::{edited, place as span};
+use super::tree::kind;
 use serde_json::Value as Json;
 
 /// The source with the outermost calls of every negated expression assigned before it; `None` where there are none. What is
@@ -13,16 +14,7 @@ use serde_json::Value as Json;
 pub(super) fn written_out(source: &str, tree: &Json, turn: usize) -> Option<String> {
     let mut found = Found { source, turn, edits: Vec::new(), names: 0, until: 0 };
     found.node(tree.get("rules").unwrap_or(&Json::Null));
-    let mut edits = found.edits;
-    if edits.is_empty() {
-        return None;
-    }
-    edits.sort();
-    let mut text = source.to_owned();
-    for (start, end, new) in edits.into_iter().rev() {
-        text.replace_range(start..end, &new);
-    }
-    Some(text)
+    if found.edits.is_empty() { None } else { Some(edited(source, found.edits)) }
 }
 
 struct Found<'s> {
@@ -100,12 +92,6 @@ fn operands(node: &Json, calls: &mut Vec<(usize, usize)>) {
         },
         _ => {}
     }
-}
-
-/// The kind of an expression and what it is made of.
-fn kind(node: &Json) -> Option<(&str, &Json)> {
-    let fields = node.as_object().filter(|fields| fields.len() == 1)?;
-    fields.iter().next().map(|(name, body)| (name.as_str(), body))
 }
 
 fn is_operation(node: &Json) -> bool {

@@ -3,6 +3,17 @@
 
 use serde_json::Value as Json;
 
+/// A source with parts of it replaced: start and end in bytes, and the new text.
+pub(super) fn edited(source: &str, mut edits: Vec<(usize, usize, String)>) -> String {
+    edits.sort();
+    let mut text = source.to_owned();
+    // from the end, so that earlier places stay right
+    for (start, end, new) in edits.into_iter().rev() {
+        text.replace_range(start..end, &new);
+    }
+    text
+}
+
 /// The place of a node in bytes, with its quotes: an object with a `span`, or an expression, which is an object of its kind.
 pub(super) fn place(node: &Json) -> Option<(usize, usize)> {
     let fields = node.as_object()?;

@@ -2,22 +2,14 @@
 //! rewrites it (`rewriteWithModifiers`). The interpreter of regorus 0.14 computes them where the old values of rules are being put away:
 //! what such a value reads is undefined for the statement itself. Lines after the statement stay where they are.
 
+use super::place::edited;
 use serde_json::Value as Json;
 
 /// The source with values of `with` assigned before their statements; `None` where there is nothing to move.
 pub(super) fn written_out(source: &str, tree: &Json) -> Option<String> {
     let mut found = Found { source, edits: Vec::new(), names: 0 };
     found.node(tree.get("rules").unwrap_or(&Json::Null));
-    let mut edits = found.edits;
-    if edits.is_empty() {
-        return None;
-    }
-    edits.sort();
-    let mut text = source.to_owned();
-    for (start, end, new) in edits.into_iter().rev() {
-        text.replace_range(start..end, &new);
-    }
-    Some(text)
+    if found.edits.is_empty() { None } else { Some(edited(source, found.edits)) }
 }
 
 struct Found<'s> {

@@ -10,7 +10,7 @@
 //! For both engines: `lib.rule`, where `lib` is imported, is taken for the whole package `lib`, all rules of which are computed,
 //! and its key `rule`. With the full path only that rule is.
 
-use super::place::place as span;
+use super::place::{edited, place as span};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,14 +35,9 @@ fn rewrite(source: &str, tree: &Json, imports: &BTreeMap<String, String>, assign
     let mut rewriter = Rewriter { source, imports, bound, assignments, edits: Vec::new() };
     rewriter.node(rules)?;
     let mut edits = rewriter.edits;
-    // from the end, so that earlier offsets stay right
     edits.sort();
     edits.dedup();
-    let mut text = source.to_owned();
-    for (start, end, new) in edits.into_iter().rev() {
-        text.replace_range(start..end, &new);
-    }
-    Ok(text)
+    Ok(edited(source, edits))
 }
 
 struct Rewriter<'s> {

@@ -176,6 +176,18 @@ fn two_values_at_once_are_the_policys_failure() {
     );
 }
 
+/// The fast engine's programs carry messages in the first argument of `object.get` (src/engine/guards.rs). A text of an object
+/// that looks like one is a text like any other.
+#[test]
+fn nobody_sends_messages_through_an_object() {
+    for text in ["seawall guard: value x", "seawall guard 00000000000000000000000000000000: value x"] {
+        let [rvm, interpreter] =
+            both("violation contains 1 if object.get(input.text, \"a\", 7) == 7", json!({"text": text}));
+        assert!(matches!(&rvm, Err(EvaluationError::Builtin(e)) if e.contains("object.get")), "{rvm:?}");
+        assert!(interpreter.is_err(), "{interpreter:?}");
+    }
+}
+
 #[test]
 fn arithmetic_on_what_is_no_number_is_the_policys_failure() {
     for body in [
