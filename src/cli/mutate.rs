@@ -45,8 +45,12 @@ pub(super) fn run(
     }
     let shows = io::stderr().is_terminal();
     let done = |done: usize, all: usize| {
+        // in the log of a pipeline ten lines say that it is getting on
+        let tenth = |done: usize| done * 10 / all.max(1);
         if shows && (done.is_multiple_of(20) || done == all) {
             let _ = write!(io::stderr(), "\r{done} of {all} changes tried{}", if done == all { "\n" } else { "" });
+        } else if !shows && all >= 100 && tenth(done) > tenth(done - 1) {
+            let _ = writeln!(io::stderr(), "{done} of {all} changes tried");
         }
     };
     let mutation = mutation::run(&subjects, threads, &done);

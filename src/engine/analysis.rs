@@ -18,6 +18,8 @@ pub enum Construct {
     Arguments,
     /// A rule that leads back to itself.
     Recursion,
+    /// Definitions of one name that do not go together.
+    Conflict,
     /// `data.…` that is neither a rule nor a fact.
     UnknownReference,
     /// A rule of another policy.
@@ -133,7 +135,7 @@ pub fn analyse(trees: &Json) -> (Rules, Vec<Refused>) {
         modules.iter().flat_map(|m| m.own.iter().map(|rule| format!("{}.{rule}", m.package))).collect();
     let packages: BTreeSet<String> = modules.iter().map(|m| m.package.clone()).collect();
     let mut rules = Rules::new();
-    let mut refused = Vec::new();
+    let mut refused = super::conflicts::refused(&modules);
     for module in &modules {
         for definition in module.tree.get("rules").and_then(Json::as_array).into_iter().flatten() {
             let mut walk =

@@ -11,7 +11,7 @@
 //! evaluation counts as failed whatever the result says.
 
 use super::guards;
-use crate::words::closest;
+use crate::words::near;
 use regorus::{Value, rvm::program::Program};
 use std::any::Any;
 use std::cell::RefCell;
@@ -122,8 +122,10 @@ pub fn instead_of(name: &str) -> String {
     if let Some((_, instead)) = known {
         return (*instead).to_owned();
     }
-    let near = closest(name, ALLOWED.iter().map(|(allowed, _)| *allowed));
-    format!("use a permitted builtin (docs/lint/rego/builtin.md) or a function of data.seawall.lib{near}")
+    match near(name, ALLOWED.iter().map(|(allowed, _)| *allowed)) {
+        Some(near) => format!("did you mean {near:?}? The permitted ones are in docs/lint/rego/builtin.md"),
+        None => "use a permitted builtin (docs/lint/rego/builtin.md) or a function of data.seawall.lib".to_owned(),
+    }
 }
 
 /// Longest text that `to_number` reads; a longer one could be a number with a million digits.

@@ -7,6 +7,7 @@
 pub mod analysis;
 pub mod builtins;
 pub mod compile;
+mod conflicts;
 pub mod count;
 pub mod coverage;
 mod divergence;

@@ -307,6 +307,7 @@ impl Found {
             Construct::Builtin => "rego/builtin",
             Construct::Arguments => "rego/arguments",
             Construct::Recursion => "rego/recursion",
+            Construct::Conflict => "rego/conflict",
             // policies around the one that is linted are not always read
             Construct::UnknownReference if refused.problem.starts_with("data.seawall.policies.") => "rego/foreign-rule",
             Construct::UnknownReference => "rego/unknown-reference",
@@ -339,7 +340,13 @@ fn finish(set: &Set, levels: &Levels, found: Found) -> Vec<Finding> {
             let level = levels.of(code);
             let at = usize::try_from(raw.place.line).ok().and_then(|line| line.checked_sub(1));
             let excerpt = lines.get(raw.place.file.as_str()).and_then(|lines| Some((*lines.get(at?)?).to_owned()));
-            let Raw { place, width, message, fix, .. } = raw;
+            let Raw { place, mut width, message, fix, .. } = raw;
+            if let (Some(line), 1) = (&excerpt, width) {
+                // the word that begins there
+                let word = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '.');
+                let start = usize::try_from(place.column).unwrap_or(1).saturating_sub(1);
+                width = line.chars().skip(start).take_while(word).count().max(1);
+            }
             (level != Level::Off).then_some(Finding { code, level, place, width, message, fix, excerpt })
         })
         .collect();

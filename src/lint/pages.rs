@@ -1,6 +1,7 @@
 //! The pages of codes, made from their table: `docs/lint/<category>/<name>.md`, the index, and `--explain`.
 
 use super::codes::{CODES, Code, Example, STANDARD_BLOCK, STANDARD_RULES};
+use crate::engine::builtins::ALLOWED;
 
 /// All pages by path below the repository's root.
 #[must_use]
@@ -13,7 +14,12 @@ pub fn all() -> Vec<(String, String)> {
 /// The page of a code.
 #[must_use]
 pub fn page(code: &Code) -> String {
-    format!("# {}\n\n{}", code.name, body(code))
+    let page = format!("# {}\n\n{}", code.name, body(code));
+    if code.name == "rego/builtin" {
+        let permitted: String = ALLOWED.iter().map(|(name, arity)| format!("- `{name}` ({arity})\n")).collect();
+        return format!("{page}\n## Permitted builtins\n\nWith the number of arguments:\n\n{permitted}");
+    }
+    page
 }
 
 /// The page without its title.

@@ -113,25 +113,27 @@ fn a_rule_that_stopped_in_the_library() {
             lacking = []
           lacking is []:
             at seawall/policies/database_without_volume/policy.rego:40: held, value []
-              [{"entry": entry, "lack": lack} | applies some place, entry in subject.engines entry.su...
+              [{"entry": entry, "lack": lack} | ...] is []:
                 at seawall/policies/database_without_volume/policy.rego:40: did not hold
                   stopped at line 41: applies
                       applies = undefined
                     applies is undefined:
                       at seawall/policies/database_without_volume/policy.rego:27: did not hold
                         stopped at line 29: not workload.data_kind(target) in {"cache", "scratch", "r...
+                            workload.data_kind(target) = "cache"
       violation seawall/policies/database_without_volume/policy.rego:63: did not hold
         stopped at line 73: some found in lacking
             lacking = []
           lacking is []:
             at seawall/policies/database_without_volume/policy.rego:40: held, value []
-              [{"entry": entry, "lack": lack} | applies some place, entry in subject.engines entry.su...
+              [{"entry": entry, "lack": lack} | ...] is []:
                 at seawall/policies/database_without_volume/policy.rego:40: did not hold
                   stopped at line 41: applies
                       applies = undefined
                     applies is undefined:
                       at seawall/policies/database_without_volume/policy.rego:27: did not hold
                         stopped at line 29: not workload.data_kind(target) in {"cache", "scratch", "r...
+                            workload.data_kind(target) = "cache"
     "#);
 }
 

@@ -144,6 +144,22 @@ fn constructs_on_which_engines_differ_are_refused() {
 }
 
 #[test]
+fn definitions_that_do_not_go_together_are_refused() {
+    refused("violation contains f(1)\nf := 1\nf(x) := x", "f is a function of 1 argument here and a value at");
+    refused(
+        "violation contains f(1)\nf(x) := x\nf(x, y) := x + y",
+        "f is a function of 2 arguments here and a function",
+    );
+    refused("violation contains 1 if q\nq contains 1\nq := {2}", "q is a value here and a set at");
+    refused(
+        "violation contains 1 if q.a\nq[k] := 1 if some k in [\"a\"]\nq contains 2",
+        "q is a set here and an object",
+    );
+    refused("violation contains 1 if q\ndefault q := {1}\nq contains 2", "q is a set here and a value at");
+    refused("violation contains 1 if q\ndefault q := 1\ndefault q := 2", "a second `default` of q");
+}
+
+#[test]
 fn two_values_at_once_are_the_policys_failure() {
     // regorus 0.14.1's RVM takes one of them, or none, and says nothing
     for body in [

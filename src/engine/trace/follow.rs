@@ -34,8 +34,10 @@ impl<'s> Tracer<'s> {
         let shown = stopped.bindings.get(..SHOWN.min(stopped.bindings.len())).unwrap_or_default();
         let first = stopped.bindings.get(..1).unwrap_or_default();
         let literal = node.get("literal").and_then(kind);
-        let seen =
-            shown.iter().map(|bound| self.seen(definition, literal.map_or(node, |(_, body)| body), bound)).collect();
+        let seen = shown
+            .iter()
+            .map(|bound| self.seen(definition, statements, literal.map_or(node, |(_, body)| body), bound))
+            .collect();
         let because = match literal {
             Some(("NotExpr", body)) => {
                 body.get("expr").map(|negated| self.held(definition, negated, first, depth)).unwrap_or_default()
@@ -49,15 +51,21 @@ impl<'s> Tracer<'s> {
     }
 
     /// The values in an expression: local variables, references and calls, each once.
-    pub(super) fn seen(&mut self, definition: &Definition<'s>, node: &'s Json, bound: &Bindings) -> Vec<Seen> {
+    pub(super) fn seen(
+        &mut self,
+        definition: &Definition<'s>,
+        statements: &[&'s Json],
+        node: &'s Json,
+        bound: &Bindings,
+    ) -> Vec<Seen> {
         let mut parts = Vec::new();
         collect(node, true, &mut parts);
         let mut seen: Vec<Seen> = Vec::new();
         for part in parts {
-            let expression = definition.module.shown(part);
-            // what stands in a negation was moved out of it under a made-up name, and is told where it was moved to
-            let known = seen.iter().any(|s| s.expression == expression) || expression.starts_with("negated_");
-            if known || expression == "_" {
+            // what stands in a negation was moved out of it under a made-up name
+            let moved = moved(definition, statements, &definition.module.shown(part));
+            let expression = moved.unwrap_or_else(|| definition.module.shown(part));
+            if seen.iter().any(|s| s.expression == expression) || expression == "_" {
                 continue;
             }
             if let Ok(mut values) = self.values(definition, part, std::slice::from_ref(bound)) {
@@ -93,7 +101,7 @@ impl<'s> Tracer<'s> {
         parts.extend(from);
         let mut follows: Vec<Follow> = Vec::new();
         for part in parts {
-            let expression = definition.module.shown(part);
+            let expression = short(definition, part);
             if follows.iter().any(|f| f.expression == expression) || !self.leads_on(definition, part) {
                 continue;
             }
@@ -315,6 +323,22 @@ impl<'s> Tracer<'s> {
             }
             _ => None,
         }
+    }
+}
+
+/// What stands for a made-up name.
+fn moved(definition: &Definition<'_>, statements: &[&Json], name: &str) -> Option<String> {
+    let (_, right) = statements.iter().filter_map(|s| assigned(s)).find(|(left, _)| left == name)?;
+    name.starts_with("negated_").then(|| definition.module.shown(right))
+}
+
+/// An expression in a line; of a comprehension what it makes, since what it ranges over is told below.
+fn short(definition: &Definition<'_>, node: &Json) -> String {
+    let text = definition.module.shown(node);
+    let is_comprehension = kind(node).is_some_and(|(name, _)| is_scope(name));
+    match (text.split_once(" | ").filter(|_| is_comprehension), text.chars().last()) {
+        (Some((term, _)), Some(end)) => format!("{term} | ...{end}"),
+        _ => text,
     }
 }
 

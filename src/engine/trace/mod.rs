@@ -339,7 +339,7 @@ impl<'s> Tracer<'s> {
             Ok(None) => {
                 let (line, iterations) = (tree::line(expression), solutions.len());
                 let (seen, because) = (
-                    first.iter().map(|bound| self.seen(definition, expression, bound)).collect(),
+                    first.iter().map(|bound| self.seen(definition, &body.statements, expression, bound)).collect(),
                     self.follow(definition, &body.statements, expression, first, depth),
                 );
                 let expression = format!("value {}", definition.module.shown(expression));

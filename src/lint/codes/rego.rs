@@ -35,7 +35,7 @@ pub(super) static ALL: &[Code] = &[
     refused(
         "rego/builtin",
         "A function that is not permitted",
-        "Permitted is what is pure, bounded by its arguments and the same in every engine. Others could hang the server on a hostile object, reach out of it, or answer differently each time. The list is in `src/engine/builtins.rs`.",
+        "Permitted is what is pure, bounded by its arguments and the same in every engine. Others could hang the server on a hostile object, reach out of it, or answer differently each time. They are listed below.",
         "Write what the message says instead, or call a function of `data.seawall.lib`.",
         Rules(
             r#"violation contains problem(["spec"]) if units.parse_bytes(input.request.object.spec.size) > 1000
@@ -87,6 +87,28 @@ deep(value) if deep(value.next)
         ),
         Rules(
             r#"violation contains problem(["spec"]) if data.seawall.knowledge.replicas.few
+"#,
+        ),
+    ),
+    refused(
+        "rego/conflict",
+        "Definitions of one name that do not go together",
+        "OPA loads none of them. An engine that loads both answers as one of the two, and nobody could say which.",
+        "Give one of them another name.",
+        Rules(
+            r#"few := 1
+
+few(n) if n < 2
+
+violation contains problem(["spec"]) if few(input.request.object.spec.replicas - 6)
+"#,
+        ),
+        Rules(
+            r#"limit := 2
+
+few(n) if n < limit
+
+violation contains problem(["spec"]) if few(input.request.object.spec.replicas - 6)
 "#,
         ),
     ),

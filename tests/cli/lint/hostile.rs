@@ -33,7 +33,8 @@ fn lint(write: impl Fn(&Path)) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_seawall"))
         .env_clear()
         .current_dir(folder.path())
-        .args(["lint", ".", "--allow", "cases"])
+        .args(["lint", ".", "--allow", "cases/none", "--allow", "cases/no-page", "--allow", "cases/no-test"])
+        .args(["--allow", "cases/no-firing"])
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
@@ -92,6 +93,28 @@ fn each_is_told_with_place_and_remedy_and_hides_nothing() {
         // what does not depend on the broken file is still found
         assert!(told.contains("2 policies") || told.contains("1 policy"), "{what}: {told}");
     }
+}
+
+#[test]
+fn loops_without_end_are_stopped_and_told() {
+    let numbers = (0..100).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+    let rules = format!(
+        "numbers := [{numbers}]\n\nviolation contains {{\"msg\": \"m\", \"path\": [], \"wanted\": a, \"fix\": \"f\"}} if {{\n\tsome a in numbers\n\tsome b in numbers\n\tsome c in numbers\n\tsome d in numbers\n\tsome e in numbers\n\ta + b + c + d + e < 0\n}}"
+    );
+    let object = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\n";
+    let (code, told) = lint(|folder| {
+        fs::create_dir_all(folder.join("bad/cases/one")).unwrap();
+        fs::write(folder.join("bad/policy.rego"), named("bad", &rules)).unwrap();
+        fs::write(folder.join("bad/cases/one/input.yaml"), object).unwrap();
+        fs::write(folder.join("bad/cases/one/expected.yaml"), "violations: []\n").unwrap();
+    });
+    assert_eq!(code, 1, "{told}");
+    for part in
+        ["bad/policy.rego:16:1", "[cases/policy-fails]", "in the case one the policy fails", "the server stops it"]
+    {
+        assert!(told.contains(part), "no {part:?} in\n{told}");
+    }
+    assert!(told.contains("good.rego:16:1: warning[rego/unused-rule]"), "{told}");
 }
 
 #[test]
