@@ -168,8 +168,8 @@ fn recorded<S: 'static, E: 'static, const I: usize>(
 ) -> anyhow::Result<Value> {
     let name = ALLOWED.get(I).map_or("?", |(name, _)| name);
     let original = ORIGINALS.get(I).and_then(|slot| slot.get()?.downcast_ref::<Builtin<S, E>>());
-    let too_long =
-        name == "to_number" && arguments.iter().any(|a| a.as_string().is_ok_and(|text| text.len() > LONGEST_NUMBER));
+    let too_long = name == "to_number"
+        && arguments.iter().any(|a| matches!(a, Value::String(text) if text.len() > LONGEST_NUMBER));
     let message = if name == "object.get" { guards::message(arguments) } else { None };
     let is_message = message.is_some();
     let result = match original {

@@ -12,6 +12,7 @@ use super::tree;
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::program::Program;
 use regorus::{CompiledPolicy, Engine};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -122,10 +123,11 @@ impl Modules {
         let mut without_shared = rewritten.clone();
         let mut engine = rewritten.clone();
         engine.set_gather_prints(true);
-        let mut begun = Begun::default();
+        let mut begun = Begun::new(&trees);
         for tree in trees.as_array().into_iter().flatten() {
             let text = |key: &str| tree.get("source").and_then(|s| s.get(key)?.as_str()).unwrap_or_default();
             let (file, imports) = (text("file"), tree::imports(tree));
+            let package = analysis::Module::new(tree).map(|module| module.package).unwrap_or_default();
             let tree = tree.get("ast").unwrap_or(&serde_json::Value::Null);
             let module = rewrite::for_rvm(text("contents"), tree, &imports).map_err(|line| {
                 let problem = "an assignment is the whole body of a rule".to_owned();
@@ -138,9 +140,7 @@ impl Modules {
                 continue;
             }
             let module = module?;
-            let package = rules.iter().find(|(_, rule)| rule.at.0 == file).and_then(|(name, _)| name.rsplit_once('.'));
-            let package = package.map_or("", |(package, _)| package);
-            let module = guards::guarded(&module, package, &mut begun).map_err(|e| prepare(format!("{file}: {e}")))?;
+            let module = guards::guarded(&module, &package, &mut begun).map_err(|e| prepare(format!("{file}: {e}")))?;
             let written = rewrite::for_interpreter(text("contents"), tree, &imports);
             engine.add_policy(file.to_owned(), written).map_err(|e| prepare(e.to_string()))?;
             let package = rewritten.add_policy(file.to_owned(), module.clone()).map_err(|e| prepare(e.to_string()))?;
@@ -205,9 +205,16 @@ pub(super) fn trees<'s>(sources: impl IntoIterator<Item = &'s Source>) -> Result
         let trees = parse_deep(&printed).map_err(|e| prepare(e.to_string()))?;
         turn += 1;
         let mut changed = false;
-        for (source, tree) in sources.iter_mut().zip(trees.as_array().into_iter().flatten()) {
-            let tree = tree.get("ast").unwrap_or(&serde_json::Value::Null);
-            if let Some(text) = negation::written_out(&source.text, tree, turn) {
+        let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for module in trees.as_array().into_iter().flatten().filter_map(analysis::Module::new) {
+            names.entry(module.package).or_default().extend(module.own);
+        }
+        for (source, printed) in sources.iter_mut().zip(trees.as_array().into_iter().flatten()) {
+            let package = analysis::Module::new(printed).map(|module| module.package).unwrap_or_default();
+            let mut rules = names.get(&package).cloned().unwrap_or_default();
+            rules.extend(tree::imports(printed).into_keys());
+            let tree = printed.get("ast").unwrap_or(&serde_json::Value::Null);
+            if let Some(text) = negation::written_out(&source.text, tree, &rules, turn) {
                 source.text = text;
                 changed = true;
             }

@@ -69,6 +69,11 @@ impl Found<'_> {
                         "assign the list to a variable first, or write the key as a text",
                     ),
                     Some(("Call", body)) if name(body) == Some("glob.match") => self.glob(node, body),
+                    Some(("NotExpr", body)) if wildcard(body) => self.refuse(
+                        node,
+                        "`_` within a negation, which OPA refuses as unsafe and both engines here take for \"none of them\"",
+                        "write `every x in xs { not … }`, or negate a rule of its own",
+                    ),
                     _ => {}
                 }
                 fields.iter().filter(|(key, _)| *key != "span").for_each(|(_, value)| self.node(value));
@@ -115,6 +120,23 @@ fn name(body: &Json) -> Option<&'static str> {
     let root = dotted.get("refr")?.get("Var")?.get("value")?.as_str()?;
     let field = dotted.get("field")?.get(1)?.as_str()?;
     (root == "glob" && field == "match").then_some("glob.match")
+}
+
+/// Whether a key is `_`, outside comprehensions.
+fn wildcard(node: &Json) -> bool {
+    match node {
+        Json::Array(items) => items.iter().any(wildcard),
+        Json::Object(fields) => match kind(node) {
+            Some((name, _)) if name.ends_with("Compr") => false,
+            Some(("RefBrack", body))
+                if body.get("index").and_then(|i| i.get("Var")?.get("value")?.as_str()) == Some("_") =>
+            {
+                true
+            }
+            _ => fields.values().any(wildcard),
+        },
+        _ => false,
+    }
 }
 
 fn contains(node: &Json, kinds: &[&str]) -> bool {

@@ -5,6 +5,8 @@
 //! ([`super::builtins`]) takes for a message to this module: it notes an error, or hands the value on. A function says first
 //! that it begins, in a definition of its own that never holds, so that values of two calls are not compared.
 
+use super::ambiguity::{ambiguous, bodies, rule_name};
+use super::analysis::Module;
 use super::tree;
 use regorus::{Engine, Value};
 use serde_json::Value as Json;
@@ -32,7 +34,8 @@ pub(super) fn reset() {
 /// Handles the arguments of an `object.get` that is a message. `None` where it is none.
 pub(super) fn message(arguments: &[Value]) -> Option<Result<Value, String>> {
     let [text, key, value] = arguments else { return None };
-    let text = text.as_string().ok()?;
+    // not `as_string`: the error that it makes for every object costs more than all the rest
+    let Value::String(text) = text else { return None };
     let (kind, name) = text.strip_prefix(MARK.as_str())?.split_once(' ')?;
     let fits = |wanted: bool| if wanted { Ok(value.clone()) } else { Err(format!("{name}: {}", operand(value))) };
     Some(match kind {
@@ -89,9 +92,30 @@ fn operand(value: &Value) -> String {
     format!("an operand is {kind}, which does not fit")
 }
 
-/// Functions that say where they begin: full names, over all modules.
+/// What is known of all modules.
 #[derive(Default)]
-pub(super) struct Begun(BTreeSet<String>);
+pub(super) struct Begun {
+    /// Functions that say already where they begin: full names.
+    functions: BTreeSet<String>,
+    /// Full names that more than one module defines.
+    several: BTreeSet<String>,
+}
+
+impl Begun {
+    /// Reads the printed modules.
+    pub(super) fn new(trees: &Json) -> Self {
+        let (mut once, mut several) = (BTreeSet::new(), BTreeSet::new());
+        for module in trees.as_array().into_iter().flatten().filter_map(Module::new) {
+            for name in module.own.iter().filter(|_| !module.file.ends_with("_test.rego")) {
+                let full = format!("{}.{name}", module.package);
+                if !once.insert(full.clone()) {
+                    several.insert(full);
+                }
+            }
+        }
+        Self { functions: BTreeSet::new(), several }
+    }
+}
 
 /// The module with messages. `package` is its full package.
 ///
@@ -104,46 +128,17 @@ pub(super) fn guarded(text: &str, package: &str, begun: &mut Begun) -> Result<St
     let trees = super::compile::parse_deep(&printed).map_err(|e| e.to_string())?;
     let rules = trees.get(0).and_then(|tree| tree.get("ast")?.get("rules")).unwrap_or(&Json::Null);
     let mut guards = Guards { text, package, edits: Vec::new(), number: 0 };
-    let ambiguous = ambiguous(rules);
+    let ambiguous = ambiguous(rules, text);
+    let several = |name: &str| begun.several.contains(&format!("{package}.{name}"));
+    let may: BTreeSet<&str> = rules.as_array().into_iter().flatten().filter_map(rule_name).collect();
+    let may: BTreeSet<&str> = may.into_iter().filter(|name| ambiguous.contains(*name) || several(name)).collect();
     for rule in rules.as_array().into_iter().flatten() {
-        if let Some(name) = rule_name(rule).filter(|name| ambiguous.contains(*name)) {
+        if let Some(name) = rule_name(rule).filter(|name| may.contains(name)) {
             guards.rule(rule, name, begun);
         }
         guards.node(rule);
     }
     Ok(guards.applied())
-}
-
-/// Names of complete rules, functions and partial objects that may have two values at once.
-fn ambiguous(rules: &Json) -> BTreeSet<String> {
-    let mut values: BTreeMap<&str, (usize, BTreeSet<String>, bool)> = BTreeMap::new();
-    for rule in rules.as_array().into_iter().flatten() {
-        let (Some(name), Some(spec)) = (rule_name(rule), rule.get("Spec")) else { continue };
-        let Some((kind, head)) = spec.get("head").and_then(tree::kind) else { continue };
-        if kind == "Set" {
-            continue;
-        }
-        let (count, known, several) = values.entry(name).or_default();
-        let partial = kind == "Compr" && head.get("refr").is_some_and(|refr| refr.get("Var").is_none());
-        *several |= partial;
-        let bodies = spec.get("bodies").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
-        *count += bodies.len().max(1);
-        for (position, assign) in
-            [head.get("assign")].into_iter().chain(bodies.iter().skip(1).map(|body| body.get("assign"))).enumerate()
-        {
-            let value = assign.and_then(|assign| assign.get("value"));
-            let text = match value {
-                None => "true".to_owned(),
-                Some(value) if constant(value) => without_spans(value).to_string(),
-                // each is another one than all others
-                Some(_) => format!("{count} {position}"),
-            };
-            known.insert(text);
-            *several |= value.is_some_and(|value| !constant(value)) && bodies.iter().any(loops);
-        }
-    }
-    let may = |(count, known, several): &(usize, BTreeSet<String>, bool)| *several || (*count > 1 && known.len() > 1);
-    values.into_iter().filter(|(_, found)| may(found)).map(|(name, _)| name.to_owned()).collect()
 }
 
 struct Guards<'s> {
@@ -208,7 +203,7 @@ impl Guards<'_> {
             Some(index) => self.whole(index).and_then(|(start, end)| self.text.get(start..end)).unwrap_or("0"),
             None => "0",
         };
-        if kind == "Func" && begun.0.insert(full.clone()) {
+        if kind == "Func" && begun.functions.insert(full.clone()) {
             let arguments = head.get("args").and_then(Json::as_array).map_or(0, Vec::len);
             let message = quoted(&format!("{}begin {full}", *MARK));
             let arguments: Vec<String> = (0..arguments).map(|n| format!("begun_{n}__")).collect();
@@ -218,8 +213,7 @@ impl Guards<'_> {
                 self.edits.push((start, false, i64::MIN, definition));
             }
         }
-        let bodies = spec.get("bodies").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
-        for value in bodies.iter().skip(1).filter_map(|body| body.get("assign")?.get("value")) {
+        for value in bodies(spec).iter().skip(1).filter_map(|body| body.get("assign")?.get("value")) {
             self.wrap(value, "value", &full, key);
         }
         if let Some(value) = head.get("assign").and_then(|assign| assign.get("value")) {
@@ -345,34 +339,6 @@ fn walk(text: &str, mut see: impl FnMut(usize, char)) {
     }
 }
 
-fn rule_name(rule: &Json) -> Option<&str> {
-    let head = rule.get("Spec")?.get("head")?;
-    let mut refr = tree::kind(head)?.1.get("refr")?;
-    while let Some((kind, body)) = tree::kind(refr) {
-        if kind == "Var" {
-            return body.get("value")?.as_str();
-        }
-        refr = body.get("refr")?;
-    }
-    None
-}
-
-/// Whether a node loops: `some`, or a key that may be a free variable. More than do are taken for loops.
-fn loops(node: &Json) -> bool {
-    match node {
-        Json::Array(items) => items.iter().any(loops),
-        Json::Object(fields) => match tree::kind(node) {
-            Some(("SomeIn" | "SomeVars", _)) => true,
-            Some(("ArrayCompr" | "SetCompr" | "ObjectCompr" | "Every" | "NotExpr", _)) => false,
-            Some(("RefBrack", body)) => {
-                body.get("index").is_some_and(|index| index.get("Var").is_some()) || loops(body)
-            }
-            _ => fields.iter().filter(|(key, _)| *key != "span").any(|(_, value)| loops(value)),
-        },
-        _ => false,
-    }
-}
-
 /// Whether an operand is a number for sure: a literal, or the result of other arithmetic than a difference, which is checked itself.
 fn number(operand: &Json) -> bool {
     match tree::kind(operand) {
@@ -384,15 +350,6 @@ fn number(operand: &Json) -> bool {
 
 fn whole_number(operand: &Json) -> bool {
     operand.get("Number").and_then(|number| number.get("value")).is_some_and(|v| v.is_i64() || v.is_u64())
-}
-
-fn constant(value: &Json) -> bool {
-    matches!(tree::kind(value), Some(("String" | "RawString" | "Number" | "Bool" | "Null", _)))
-}
-
-fn without_spans(value: &Json) -> Json {
-    let (kind, body) = tree::kind(value).unwrap_or(("", &Json::Null));
-    serde_json::json!([kind, body.get("value")])
 }
 
 fn span(body: &Json) -> Option<(usize, usize)> {

@@ -4,6 +4,7 @@
 //!
 //! Knows nothing of Kubernetes: input and data are values, results are violations and patches.
 
+mod ambiguity;
 pub mod analysis;
 pub mod builtins;
 pub mod compile;
@@ -14,7 +15,7 @@ mod divergence;
 pub mod evaluate;
 mod guards;
 pub mod mutants;
-mod negation;
+pub(crate) mod negation;
 mod place;
 pub mod pool;
 mod replaced;

@@ -1,24 +1,29 @@
-//! Calls within a negated expression, as OPA means them: `not f(x) == 0` is `y := f(x); not y == 0`, so that where `f(x)` is
-//! undefined the whole statement fails. regorus takes the call for a part of what is negated, and the statement holds. A
-//! database would be judged differently by `opa test` and by the server, so the calls are written out before both engines.
+//! Operands of a negated expression, as OPA means them: `not f(input.x)` is `y := input.x; not f(y)`, and `not f(x) == 0` is
+//! `y := f(x); not y == 0`, so that where an operand is undefined the whole statement fails. regorus takes operands for a part of
+//! what is negated, and the statement holds. A database would be judged differently by `opa test` and by the server, so operands
+//! are written out before both engines.
 //!
-//! Source: `expandExpr` in OPA's compiler, which runs on every expression, negated or not. References are not moved:
-//! `not input.x == 0` holds in OPA too where there is no `x`.
+//! Source: `expandExpr` and `rewriteDynamics` in OPA's compiler, which run on every expression, negated or not. The two sides of
+//! `==` and what is negated by itself are not moved where they are references, only the keys in them: `not input.x == 0` and
+//! `not input.x` hold in OPA too where there is no `x`, and `not input.x[input.y]` does not where there is no `y`.
 
 use super::place::{edited, place as span};
-use super::tree::kind;
+use super::tree::{first, kind};
 use serde_json::Value as Json;
+use std::collections::BTreeSet;
 
-/// The source with the outermost calls of every negated expression assigned before it; `None` where there are none. What is
-/// left within the moved calls (a comprehension with a negation of its own) is for the next turn: `turn` keeps names apart.
-pub(super) fn written_out(source: &str, tree: &Json, turn: usize) -> Option<String> {
-    let mut found = Found { source, turn, edits: Vec::new(), names: 0, until: 0 };
+/// The source with the outermost operands of every negated expression assigned before it; `None` where there are none. What is
+/// left within the moved ones (a comprehension with a negation of its own) is for the next turn: `turn` keeps names apart.
+/// `rules` are the names that stand for rules and imports, which may be undefined; other plain names are variables.
+pub(super) fn written_out(source: &str, tree: &Json, rules: &BTreeSet<String>, turn: usize) -> Option<String> {
+    let mut found = Found { source, rules, turn, edits: Vec::new(), names: 0, until: 0 };
     found.node(tree.get("rules").unwrap_or(&Json::Null));
     if found.edits.is_empty() { None } else { Some(edited(source, found.edits)) }
 }
 
 struct Found<'s> {
     source: &'s str,
+    rules: &'s BTreeSet<String>,
     turn: usize,
     /// Start, end and new text.
     edits: Vec<(usize, usize, String)>,
@@ -46,12 +51,7 @@ impl Found<'_> {
         if start < self.until {
             return;
         }
-        let mut calls = Vec::new();
-        match kind(expression) {
-            Some(("Call", body)) => operands(body.get("params").unwrap_or(&Json::Null), &mut calls),
-            Some((_, body)) if is_operation(expression) => operands(body, &mut calls),
-            _ => operands(expression, &mut calls),
-        }
+        let calls: Vec<(usize, usize)> = moved(expression, self.rules).into_iter().filter_map(whole).collect();
         let Some(end) = span(expression).map(|(_, end)| end).filter(|_| !calls.is_empty()) else { return };
         // what a test replaces for the statement is replaced for the calls too
         let replaced = statement.get("with_mods").and_then(Json::as_array).is_some_and(|mods| !mods.is_empty());
@@ -79,19 +79,57 @@ impl Found<'_> {
     }
 }
 
-/// The outermost calls and operations under a node, as places in the source. Those in comprehensions stay there.
-fn operands(node: &Json, calls: &mut Vec<(usize, usize)>) {
+/// What OPA evaluates before a negated expression: its outermost calls, operations and references, but not what stands in
+/// comprehensions.
+pub(crate) fn moved<'t>(expression: &'t Json, rules: &BTreeSet<String>) -> Vec<&'t Json> {
+    let mut found = Vec::new();
+    match kind(expression) {
+        Some(("Call", body)) => operands(body.get("params").unwrap_or(&Json::Null), rules, &mut found),
+        // `==` and `=`
+        Some(("BoolExpr" | "AssignExpr", body)) if body.get("op").and_then(Json::as_str) == Some("Eq") => {
+            for side in ["lhs", "rhs"] {
+                keys(body.get(side).unwrap_or(&Json::Null), rules, &mut found);
+            }
+        }
+        Some((_, body)) if is_operation(expression) => operands(body, rules, &mut found),
+        _ => keys(expression, rules, &mut found),
+    }
+    found
+}
+
+fn operands<'t>(node: &'t Json, rules: &BTreeSet<String>, found: &mut Vec<&'t Json>) {
     match node {
-        Json::Array(items) => items.iter().for_each(|item| operands(item, calls)),
+        Json::Array(items) => items.iter().for_each(|item| operands(item, rules, found)),
         Json::Object(fields) => match kind(node) {
             Some((name, _)) if name.ends_with("Compr") => {}
-            Some((name, _)) if name == "Call" || (is_operation(node) && name != "UnaryExpr") => {
-                calls.extend(span(node));
+            Some(("Call" | "RefDot" | "RefBrack", _)) => found.push(node),
+            Some((name, _)) if is_operation(node) && name != "UnaryExpr" => found.push(node),
+            Some(("Var", body)) => {
+                if body.get("value").and_then(Json::as_str).is_some_and(|name| rules.contains(name)) {
+                    found.push(node);
+                }
             }
-            _ => fields.values().for_each(|value| operands(value, calls)),
+            _ => fields.values().for_each(|value| operands(value, rules, found)),
         },
         _ => {}
     }
+}
+
+/// The same of a side of `==` or of what is negated by itself: of a reference only what its keys are made of.
+fn keys<'t>(node: &'t Json, rules: &BTreeSet<String>, found: &mut Vec<&'t Json>) {
+    match kind(node) {
+        Some(("Var", _)) => {}
+        Some(("RefDot" | "RefBrack", body)) => {
+            keys(body.get("refr").unwrap_or(&Json::Null), rules, found);
+            operands(body.get("index").unwrap_or(&Json::Null), rules, found);
+        }
+        _ => operands(node, rules, found),
+    }
+}
+
+/// The place of an expression; the engine's span of a reference begins behind its variable.
+fn whole(node: &Json) -> Option<(usize, usize)> {
+    Some((span(first(node))?.0, span(node)?.1))
 }
 
 fn is_operation(node: &Json) -> bool {
@@ -109,7 +147,8 @@ mod tests {
         let mut engine = regorus::Engine::new();
         engine.add_policy("p.rego".to_owned(), source.clone()).unwrap();
         let trees: Json = serde_json::from_str(&engine.get_ast_as_json().unwrap()).unwrap();
-        let text = written_out(&source, &trees[0]["ast"], 1)?;
+        let rules = BTreeSet::from(["rule".to_owned()]);
+        let text = written_out(&source, &trees[0]["ast"], &rules, 1)?;
         // what comes out parses
         regorus::Engine::new().add_policy("p.rego".to_owned(), text.clone()).unwrap();
         Some(text.trim_start_matches("package p\n\n").trim_end().to_owned())
@@ -156,10 +195,34 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_call_within_stays() {
-        assert_eq!(written("r if { not f(input.x) }\nf(x) if x"), None);
+    fn references_come_first() {
+        assert_eq!(
+            written("r if not f(input.x, [x.y[\"z\"], rule], y)").as_deref(),
+            Some(
+                "r if { negated_1_1__ := input.x; negated_1_2__ := x.y[\"z\"]; negated_1_3__ := rule; not f(negated_1_1__, [negated_1_2__, negated_1_3__], y) }"
+            )
+        );
+        assert_eq!(
+            written("r if { not input.x > 1; not input.x in {1} }").as_deref(),
+            Some(
+                "r if { negated_1_1__ := input.x; not negated_1_1__ > 1; negated_1_2__ := input.x; not negated_1_2__ in {1} }"
+            )
+        );
+        assert_eq!(
+            written("r if { not input.x[input.y].z; not [input.x] == input.y[rule] }").as_deref(),
+            Some(
+                "r if { negated_1_1__ := input.y; not input.x[negated_1_1__].z; negated_1_2__ := input.x; negated_1_3__ := rule; not [negated_1_2__] == input.y[negated_1_3__] }"
+            )
+        );
+    }
+
+    #[test]
+    fn what_has_no_operand_within_stays() {
+        assert_eq!(written("r if { not f(x) }\nf(x) if x"), None);
         assert_eq!(written("r if { not input.x == -1 }"), None);
-        assert_eq!(written("r if { not input.x in [y | some y in input.z; count(y) == 0] }"), None);
+        assert_eq!(written("r if { not input.x[y].z == rule }"), None);
+        assert_eq!(written("r if { not rule }"), None);
+        assert_eq!(written("r if { not y in [y | some y in input.z; count(y) == 0] }"), None);
         assert_eq!(written("r if { f(input.x) == 0 }\nf(x) := x"), None);
     }
 }

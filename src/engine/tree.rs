@@ -108,7 +108,7 @@ fn number(span: &Json, key: &str) -> Option<usize> {
 }
 
 /// The variable that a reference begins with; other nodes themselves.
-fn first(mut node: &Json) -> &Json {
+pub(super) fn first(mut node: &Json) -> &Json {
     while let Some(refr) = ["RefDot", "RefBrack"].iter().find_map(|kind| node.get(*kind)?.get("refr")) {
         node = refr;
     }

@@ -2,6 +2,7 @@
 
 use super::{Context, Found, Module, suppress};
 use crate::engine::analysis::closure;
+use crate::engine::negation;
 use crate::engine::tree::{self, chain, kind};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
@@ -10,7 +11,10 @@ pub(super) fn check(context: &Context<'_>, broken: &BTreeSet<String>, found: &mu
     unused(context, broken, found);
     for module in context.linted() {
         for rule in module.rules() {
-            queries(rule, &mut |statements| constant_conditions(module, statements, found));
+            queries(rule, &mut |statements| {
+                constant_conditions(module, statements, found);
+                negated_fields(module, statements, found);
+            });
         }
     }
 }
@@ -131,6 +135,29 @@ fn constant_conditions(module: &Module, statements: &[Json], found: &mut Found) 
             (false, false) => ("the condition never holds", "remove the body, or compare with a field of the object"),
         };
         found.wide("rego/constant-condition", module.place(statement), module.width(statement), message, fix);
+    }
+}
+
+/// Fields of the object as operands of a negated expression: where the object does not have them, the statement fails.
+fn negated_fields(module: &Module, statements: &[Json], found: &mut Found) {
+    for statement in statements {
+        let Some(negated) = statement.get("literal").and_then(|literal| literal.get("NotExpr")?.get("expr")) else {
+            continue;
+        };
+        for operand in negation::moved(negated, &BTreeSet::new()) {
+            let Some(reference) = chain(operand) else { continue };
+            let is_field = reference.root == "input"
+                && matches!(reference.leading().as_slice(), ["request", "object" | "oldObject", ..])
+                && reference.keys.len() > 2;
+            if is_field {
+                let field = reference.leading().join(".");
+                let message = format!(
+                    "where there is no input.{field} the whole condition fails, although it is negated, and nothing is found"
+                );
+                let fix = "read it with object.get and a value for its absence, or negate a rule of its own";
+                found.wide("rego/negated-field", module.place(operand), module.width(operand), message, fix);
+            }
+        }
     }
 }
 

@@ -192,6 +192,67 @@ fn two_values_at_once_are_the_policys_failure() {
     );
 }
 
+/// As OPA answers: an undefined operand makes the statement fail, except beside `==` and by itself.
+#[test]
+fn an_undefined_operand_within_a_negation_ends_the_body() {
+    for (condition, wanted) in [
+        ("not f(input.missing)", false),
+        ("not f([input.missing])", false),
+        ("not f(input.o.missing)", false),
+        ("not f(undefined_rule)", false),
+        ("not g(input.o, input.missing)", false),
+        ("not startswith(input.missing, \"a\")", false),
+        ("not input.missing > 1", false),
+        ("not input.missing != 1", false),
+        ("not input.missing in {1}", false),
+        ("not input.o[input.missing]", false),
+        ("not input.o[input.missing] == 1", false),
+        ("not input.o[undefined_rule]", false),
+        ("not [input.missing] == [1]", false),
+        ("not {input.missing}", false),
+        ("not (input.missing == 1) == true", false),
+        ("not input.missing", true),
+        ("not undefined_rule", true),
+        ("not undefined_rule == true", true),
+        ("not input.missing == 1", true),
+        ("not input.missing = 1", true),
+        ("not f([x | x := input.missing])", true),
+        ("not f(input.o)", true),
+    ] {
+        let rules = "f(x) if x == input.one\n\ng(x, k) if x[k] == 1\n\nundefined_rule := input.missing";
+        let answer = if wanted { json!([1]) } else { json!([]) };
+        agree(&format!("violation contains 1 if {condition}\n\n{rules}"), json!({"o": {"a": 1}}), answer);
+        agree(
+            &format!("violation contains 1 if {{\n\t{condition}\n}}\n\n{rules}"),
+            json!({"o": {"a": 1}}),
+            if wanted { json!([1]) } else { json!([]) },
+        );
+    }
+    refused("violation contains 1 if not input.list[_] > 5", "`_` within a negation");
+    refused("violation contains 1 if not f(input.list[_].x)\nf(x) if x", "`_` within a negation");
+}
+
+#[test]
+fn two_values_of_two_files_are_the_policys_failure() {
+    let source = |file: &str, body: &str| {
+        let text = format!("package seawall.policies.p\n\n{body}\n");
+        Source { file: file.to_owned(), text }
+    };
+    let (one, other) =
+        (source("a.rego", "violation contains x if { x := q }\nq := 1"), source("b.rego", "q := input.n"));
+    let modules = Arc::new(Modules::parse([&one, &other], "").unwrap());
+    let unit = Unit::compile(&modules, "data.seawall.policies.p", None).unwrap();
+    let data = Data::new(value::from_json(&json!({"cluster": {"nodes": {}}})));
+    for (number, fails) in [(1, false), (2, true)] {
+        for kind in [EngineKind::Rvm, EngineKind::Interpreter] {
+            let input = value::from_json(&json!({"n": number}));
+            let answer =
+                Worker::new().evaluate_on(kind, &unit, Entry::Violation, &input, &data, Duration::from_secs(10));
+            assert_eq!(answer.is_err(), fails, "{kind:?} {number}: {answer:?}");
+        }
+    }
+}
+
 /// The fast engine's programs carry messages in the first argument of `object.get` (src/engine/guards.rs). A text of an object
 /// that looks like one is a text like any other.
 #[test]

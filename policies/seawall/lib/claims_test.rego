@@ -109,3 +109,81 @@ test_known if {
 	claims.known("other", "data") == null with data.cluster as cluster
 	claims.known("shop", "data") == null
 }
+
+# --- what a storage gives in the cluster ---
+
+rows := {
+	"disk": {"storage": "block", "boundTo": "zone", "filesystemModes": ["ReadWriteOnce"], "blockModes": [], "verified": true},
+	"file": {"storage": "file", "boundTo": "network", "filesystemModes": ["ReadWriteMany"], "blockModes": [], "verified": true},
+	"guess": {"storage": "file", "boundTo": "network", "filesystemModes": ["ReadWriteMany"], "blockModes": [], "verified": false},
+	"near": {"storage": "file", "boundTo": "node", "filesystemModes": ["ReadWriteMany"], "blockModes": [], "verified": true},
+	"hand": {"storage": "static", "boundTo": "node", "filesystemModes": ["ReadWriteOnce"], "blockModes": [], "verified": true},
+}
+
+facts_cluster := {
+	"storageclasses": {
+		"disk": {"provisioner": "disk"},
+		"file": {"provisioner": "file"},
+		"guess": {"provisioner": "guess"},
+		"hand": {"provisioner": "hand"},
+		"near": {"provisioner": "near"},
+		"other": {"provisioner": "other.example.com"},
+		"tmp": {"provisioner": "file", "metadata": {"labels": {"seawall.dev/data": "scratch"}}},
+	},
+	"index": {
+		"default_classes": ["disk"],
+		"classes_by_provisioner": {
+			"disk": ["disk"], "file": ["file", "tmp"], "guess": ["guess"], "hand": ["hand"], "near": ["near"],
+			"other.example.com": ["other"],
+		},
+	},
+}
+
+of_class(name, spec) := {"spec": object.union({"storageClassName": name, "accessModes": ["ReadWriteMany"]}, spec)}
+
+# what of a claim is refused, or "nobody" where nothing is provisioned.
+refused_of(claim) := made.refused if {
+	made := claims.provisioned(claim) with data.cluster as facts_cluster
+		with data.seawall.knowledge.provisioners.rows as rows
+} else := "nobody"
+
+test_provisioned if {
+	made := claims.provisioned(of_class("disk", {})) with data.cluster as facts_cluster
+		with data.seawall.knowledge.provisioners.rows as rows
+	made == {"class": "disk", "provisioner": "disk", "facts": rows.disk, "refused": ["ReadWriteMany"]}
+	refused_of(of_class("file", {})) == []
+	refused_of(of_class("other", {})) == []
+	refused_of({"spec": {"accessModes": ["ReadWriteMany"]}}) == ["ReadWriteMany"]
+
+	# of a volume that exists, its own modes count, and of one that is made by hand nobody knows them
+	refused_of(of_class("disk", {"volumeName": "v"})) == "nobody"
+	refused_of(of_class("disk", {"selector": {"matchLabels": {"a": "b"}}})) == "nobody"
+	refused_of(of_class("hand", {})) == "nobody"
+}
+
+test_proven if {
+	every mode in ["ReadWriteMany", "Block"] {
+		claims.proven(rows.disk, mode)
+		not claims.proven(rows.guess, mode)
+		not claims.proven(rows.near, mode)
+	}
+	not claims.proven(rows.disk, "ReadOnlyMany")
+	not claims.proven({}, "ReadWriteMany")
+}
+
+test_giving if {
+	shared := claims.giving(of_class("disk", {})) with data.cluster as facts_cluster
+		with data.seawall.knowledge.provisioners.rows as rows
+	shared == ["file"]
+	single := claims.giving(asks(["ReadWriteOnce"])) with data.cluster as facts_cluster
+		with data.seawall.knowledge.provisioners.rows as rows
+	single == ["disk", "file"]
+	names := [sprintf("c%d", [number]) | some number in numbers.range(10, 21)]
+	many := {
+		"storageclasses": {name: {"provisioner": "file"} | some name in names},
+		"index": {"classes_by_provisioner": {"file": names}},
+	}
+	ten := claims.giving(of_class("disk", {})) with data.cluster as many
+		with data.seawall.knowledge.provisioners.rows as rows
+	ten == array.slice(names, 0, 10)
+}

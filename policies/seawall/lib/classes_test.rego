@@ -67,8 +67,34 @@ test_rows_that_are_switched_off if {
 	classes.facts("p") == {} with data.seawall.knowledge.provisioners as knowledge
 	classes.facts("a.y") == {"storage": "block"} with data.seawall.knowledge.provisioners as knowledge
 	not classes.is_bucket({"provisioner": "a/bucket"}) with data.seawall.knowledge.provisioners as knowledge
-	not classes.migrated_to("kubernetes.io/p") with data.seawall.knowledge.provisioners as knowledge
-	not classes.removed_in("kubernetes.io/q") with data.seawall.knowledge.provisioners as knowledge
+	served := [driver | driver := classes.migrated_to("kubernetes.io/p")] with data.seawall.knowledge.provisioners as knowledge
+	served == []
+	removed := [release | release := classes.removed_in("kubernetes.io/q")]
+		with data.seawall.knowledge.provisioners as knowledge
+	removed == []
+
+	# the row, but not what else leads to it
+	gone := object.union(knowledge, {"rows": {"q": false}})
+	facts := [classes.facts(name) | some name in ["q", "s", "a.y"]] with data.seawall.knowledge.provisioners as gone
+	facts == [{}, {}, {}]
+	not classes.is_verified({"provisioner": "s"}) with data.seawall.knowledge.provisioners as gone
+}
+
+test_parts_of_rows_that_are_switched_off if {
+	classes.switched_on({"A": true, "B": false}) == {"a"}
+	rows := {
+		"off": {"encryption": false},
+		"other": {"encryption": {"mode": false}},
+		"disk": {"media": {"parameters": {"type": true}, "slow": {"hdd": "HDD", "old": false}}},
+	}
+	modes := [classes.encryption({"provisioner": name}) | some name in ["off", "other"]]
+		with data.seawall.knowledge.provisioners.rows as rows
+	modes == ["unknown", "unknown"]
+	found := classes.encryption_facts({"provisioner": "other"}) with data.seawall.knowledge.provisioners.rows as rows
+	found == {"mode": "unknown"}
+	slow := [classes.slow_medium({"provisioner": "disk", "parameters": {"type": type}}).type | some type in ["hdd", "old"]]
+		with data.seawall.knowledge.provisioners.rows as rows
+	slow == ["hdd"]
 }
 
 test_plugins_inside_kubernetes if {
@@ -248,8 +274,9 @@ test_encryption_verified if {
 test_own_key if {
 	classes.own_key({"provisioner": "ebs.csi.aws.com"}) == false
 	classes.own_key({"provisioner": "ebs.csi.aws.com", "parameters": {"KmsKeyId": "k"}}) == true
-	not classes.own_key({"provisioner": "dobs.csi.digitalocean.com"})
-	not classes.own_key({"provisioner": "x"})
+	every name in ["dobs.csi.digitalocean.com", "x"] {
+		[own | own := classes.own_key({"provisioner": name, "parameters": {"kmsKeyId": "k"}})] == []
+	}
 }
 
 test_slow_medium if {

@@ -19,6 +19,7 @@ test_days_between if {
 test_leap_days if {
 	dates.number("2028-02-29")
 	dates.number("2000-02-29")
+	between("2028-01-31", "2028-12-31") == 335
 	not dates.number("2026-02-29")
 	not dates.number("1900-02-29")
 	not dates.number("2028-02-30")

@@ -162,6 +162,9 @@ test_commands if {
 			"verdict": [],
 		},
 		"no strings": {"container": {"name": "db", "image": "redis:7", "command": [1, null, {}]}, "verdict": ["redis", "image", false]},
+		"no image": {"container": {"name": "db", "command": ["mysqld"]}, "verdict": ["mysql", "command", true]},
+		"odd image": {"container": {"name": "db", "image": 7, "command": ["mysqld"]}, "verdict": ["mysql", "command", true]},
+		"zookeeper in a script": by_command(["sh", "-c", "sleep 1; exec /opt/start-my-zookeeper"], "zookeeper"),
 	}) == {}
 }
 
@@ -171,6 +174,14 @@ test_long_script_is_read_at_both_ends if {
 	verdict(cmd(["sh", "-c", sprintf("%s\nexec mysqld", [filler])])) == ["mysql", "command", true]
 	verdict(cmd(["sh", "-c", sprintf("exec mysqld\n%s", [filler])])) == ["mysql", "command", true]
 	verdict(cmd(["sh", "-c", sprintf("%s\nexec mysqld\n%s", [filler, filler])])) == []
+
+	# beyond the length from which a script is cut
+	long := concat("", [filler, filler, filler, filler, filler, filler])
+	count(long) > 8192
+	verdict(cmd(["sh", "-c", sprintf("%s\nexec mysqld", [long])])) == ["mysql", "command", true]
+	verdict(cmd(["sh", "-c", sprintf("exec mysqld\n%s", [long])])) == ["mysql", "command", true]
+	whole := substring(long, 0, 8192)
+	engines.ends(whole) == whole
 }
 
 with_image(text, words) := {"name": "main", "image": text, "command": words}
@@ -190,6 +201,7 @@ test_tools_and_side_programs_are_no_engine if {
 		with_image("cockroachdb/cockroach:v25", ["/cockroach/cockroach", "init"]),
 		with_image("redis:7", ["redis-sentinel", "/conf"]),
 		with_image("redis:7", ["redis-server", "/conf", "--sentinel"]),
+		{"name": "main", "image": "redis:7", "args": ["--port=26379", "--sentinel"]},
 		with_image("redis:7", ["sh", "-c", "exec redis-sentinel /conf"]),
 		{"name": "sentinel", "image": "redis:7"},
 		{"name": "redis-metrics", "image": "redis:7"},
@@ -204,6 +216,7 @@ test_tools_and_side_programs_are_no_engine if {
 test_custom_start_scripts_leave_it_to_the_image if {
 	every words in [
 		["/scripts/setup.sh"],
+		["/scripts/setup.sh", "--without-sentinel"],
 		["sh", "-c", "sleep 1; exec /opt/start"],
 		["sh", "-c", "psql -c x; docker-entrypoint y"],
 		["sh", "-c", "sleep 1; /scripts/run.sh"],
@@ -212,6 +225,14 @@ test_custom_start_scripts_leave_it_to_the_image if {
 		["/start", "proxy"],
 	] {
 		verdict(with_image("postgres:16", words)) == ["postgres", "image", false]
+	}
+
+	# arguments that are no script may be the program's own, a script is none
+	every words in [
+		["sh", "-c", "sleep 1; exec /opt/start"],
+		["bash", "/scripts/run"],
+	] {
+		verdict({"name": "main", "image": "postgres:16", "args": words}) == ["postgres", "image", false]
 	}
 }
 
@@ -232,6 +253,7 @@ test_port_is_a_hint if {
 	verdict({"name": "main", "image": "envoyproxy/envoy", "ports": [{"containerPort": 5432}]}) == []
 	verdict({"name": "main", "image": "acme/store", "ports": [{"containerPort": 5432}, {"containerPort": 3306}]}) == []
 	verdict({"name": "main", "image": "acme/store", "ports": [null, {"containerPort": "5432"}, {"containerPort": 0}]}) == []
+	verdict({"name": "main", "image": "acme/store", "ports": [{"containerPort": 5432.5}]}) == []
 }
 
 test_tcp_ports if {
@@ -303,6 +325,10 @@ test_settings_tell_engines_of_one_image_apart if {
 			"container": {"name": "db", "image": "mysql:8", "env": [{"name": "ADDRESS", "value": "GCOMM://a"}]},
 			"verdict": ["galera", "image", true],
 		},
+		"value that is no text": {
+			"container": {"name": "db", "image": "mysql:8", "env": [null, {"name": "WSREP_ON", "value": true}]},
+			"verdict": ["galera", "image", true],
+		},
 		"other engine": {
 			"container": {"name": "db", "image": "postgres:17", "args": ["-c", "wsrep=1"]},
 			"verdict": ["postgres", "image", true],
@@ -336,11 +362,44 @@ test_label if {
 	summary(labelled("percona", [app])) == [[0, "mysql", "label", true]]
 	summary(labelled("neo4j", [exporter, app])) == [[1, "neo4j", "label", true]]
 	summary(labelled("postgres", [app, pg])) == [[1, "postgres", "label", true]]
+	summary(labelled("postgres", [{"name": "r", "image": "redis:7"}, pg])) == [[1, "postgres", "label", true]]
 	summary(labelled("mysql", [app, {"name": "m", "image": "mariadb"}])) == [[1, "mysql", "label", true]]
 	summary(labelled("postgres", [exporter])) == [[0, "postgres", "label", true]]
 	summary(labelled("yugabyte", [app])) == [[0, "yugabyte", "label", false]]
 	summary(labelled("postgres", [])) == []
 	summary(labelled(7, [pg])) == [[0, "postgres", "image", true]]
+}
+
+test_label_does_not_mean_a_sentinel if {
+	sentinel := {"name": "watch", "image": "redis:7", "command": ["redis-server", "/conf", "--sentinel"]}
+	summary(labelled("redis", [sentinel, {"name": "r", "image": "redis:7"}])) == [[1, "redis", "label", true]]
+}
+
+test_words_that_are_switched_off if {
+	server := with_image("debian:12", ["mysqld"])
+	verdict(server) == [] with data.seawall.knowledge.engines.programs as {"mysqld": false}
+	listening := {"name": "main", "image": "mysql:8", "ports": [{"containerPort": 3306}]}
+	by_port := verdict(listening) with data.seawall.knowledge.engines.tokens as {"mysql": false}
+	by_port == ["mysql", "port", false]
+}
+
+test_sidecar if {
+	every container in [
+		{"name": "metrics", "image": "acme/store"},
+		{"name": "a", "image": "prom/mysqld-exporter"},
+		{"name": "a", "image": "redis:7", "command": ["redis-sentinel", "/conf"]},
+		{"name": "a", "image": "postgres:16", "command": ["bash"]},
+	] {
+		engines.sidecar(container)
+	}
+	every container in [
+		{"name": "a", "image": "postgres:16"},
+		{"name": "a", "image": "acme/store"},
+		{"name": "a", "image": "mongo-express:1"},
+		{},
+	] {
+		not engines.sidecar(container)
+	}
 }
 
 test_label_of_the_pods if {
@@ -383,6 +442,7 @@ test_odd_shapes if {
 	every value in [{}, {"spec": null}, {"spec": {"template": []}}, {"spec": {"template": {"spec": {"containers": {}}}}}] {
 		engines.found(value) == []
 	}
+	engines.found(null) == []
 	engines.found(sts([null, 3, "x", [], {}])) == []
 	engines.found(sts([{"name": null, "image": null, "command": "x", "args": 7, "ports": "y"}])) == []
 }
@@ -400,6 +460,7 @@ test_repository if {
 		"localhost/library/postgres": "postgres",
 		"mirror.internal:5000/library/postgres:16": "postgres",
 		"acme/library/postgres": "acme/library/postgres",
+		"postgres.ha:16": "postgres.ha",
 	} {
 		engines.repository({"image": text}) == expected
 	}
@@ -489,6 +550,14 @@ test_unsaved if {
 	lack([at("s", "/var/lib/postgresql/")], [scratch]) == on_scratch
 	lack([at("s", "/var/lib/postgresql"), at("c", "/backup")], [scratch, claim]) == on_scratch
 	lack([at("s", "/var/lib/postgresql")], [{"name": "s", "ephemeral": {}}]) == on_scratch
+}
+
+test_lack if {
+	bare := sts([{"name": "db", "image": "postgres:16"}])
+	some entry in engines.found(bare)
+	engines.lack(bare, entry) == {"reason": "none"}
+	kept := object.union(entry, {"container": {"volumeMounts": [at("tpl", "/var/lib/postgresql/data")]}})
+	engines.lack(bare, kept) == null
 }
 
 data_volumes(mounts, volumes) := engines.data_volumes(value, entry) if {

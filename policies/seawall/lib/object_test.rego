@@ -39,6 +39,14 @@ test_shown if {
 	}
 }
 
+test_length_of_what_is_shown if {
+	ten := "aaaaaaaaaa"
+	longest := sprintf("%saaa", [replace(substring(ten, 0, 5), "a", replace(substring(ten, 0, 5), "a", ten))])
+	count(longest) == 253
+	fields.shown(longest) == longest
+	fields.shown(sprintf("%sa", [longest])) == "(unreadable)"
+}
+
 test_pointer if {
 	fields.escape("a/b~c") == "a~1b~0c"
 	fields.escape("~1") == "~01"

@@ -17,6 +17,7 @@ test_subjects if {
 	names([{"name": "app", "image": "acme/store"}, app]) == []
 	names([object.union(app, {"image": "prom/some-exporter"})]) == []
 	names([]) == []
+	probes.subjects(set([])) == []
 	probes.subjects(set([app])) == [{"index": 0, "name": "app", "container": app, "title": "a server", "facts": {}}]
 }
 

@@ -11,6 +11,8 @@ test_whole_numbers if {
 	quantities.milli("+5") == 5000
 	quantities.milli("1073741824") == gi
 	quantities.milli(1073741824) == gi
+	quantities.milli(0) == 0
+	quantities.milli(1000000000000000) == 1000000000000000000
 	quantities.milli("999999999999999") == 999999999999999000
 }
 
@@ -82,6 +84,7 @@ test_suffix if {
 	quantities.suffix("1E") == "E"
 	quantities.suffix("1E3") == ""
 	quantities.suffix(30) == ""
+	quantities.suffix(0) == ""
 	not quantities.suffix("x")
 	not quantities.suffix(null)
 }

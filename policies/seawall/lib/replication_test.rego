@@ -39,6 +39,9 @@ test_operator_names if {
 	replication.operator_names({"operators": {"rabbitmq.com": false}}) == []
 	replication.operator_names({"operators": false}) == []
 	replication.operator_names({}) == []
+	off := replication.operator_names({"operators": {"rabbitmq.com": true}})
+		with data.seawall.knowledge.operators.groups as {"rabbitmq.com": false}
+	off == []
 }
 
 test_ways if {
@@ -58,6 +61,8 @@ test_signs if {
 	signs(set_of("mongo:7", env("MONGODB_REPLICA_SET_NAME", "rs0"))) == {"set"}
 	signs(set_of("mongo:7", env("EXTRA", "--replSet rs0"))) == {"set"}
 	signs(set_of("mongo:7", {"lifecycle": {"postStart": {"exec": {"command": ["mongosh", "rs.initiate()"]}}}})) == {"set"}
+	odd := {"lifecycle": {"postStart": {"exec": {"command": [1, null, "rs.initiate()"]}}}}
+	signs(set_of("mongo:7", odd)) == {"set"}
 	signs(pod([container("mongo:7", {}), {"image": "cvallance/mongo-k8s-sidecar"}], {})) == {"set"}
 	signs(pod([container("mongo:7", {})], {"initContainers": [{"command": ["x", "--replSet"]}]})) == {"set"}
 	signs(set_of("bitnami/postgresql:16", env("POSTGRES_REPLICATION_MODE", "slave"))) == {"elsewhere"}
@@ -117,6 +122,28 @@ test_hidden_settings if {
 	written := container("mysql:8", mounting("/x"))
 	init := {"initContainers": [{"name": "i", "volumeMounts": [{"name": "x", "mountPath": "/y"}]}]}
 	replication.hides_settings(pod([written], object.union(volumes({"emptyDir": {}}), init)), written)
+}
+
+# An init container that prepares the data volume, with these volumes beside it.
+preparing(data_mount, beside) := {
+	"initContainers": [{"name": "i", "volumeMounts": [data_mount, {"name": "y", "mountPath": "/y"}]}],
+	"volumes": [object.union({"name": "y"}, beside)],
+}
+
+test_settings_beside_the_data if {
+	main := container("mysql:8", {})
+	data_volume := {"name": "data", "mountPath": "/data"}
+	every source in [{"configMap": {}}, {"projected": {}}, {"secret": {}}] {
+		replication.hides_settings(pod([main], preparing(data_volume, source)), main)
+		frozen := object.union(data_volume, {"readOnly": true})
+		not replication.hides_settings(pod([main], preparing(frozen, source)), main)
+		not replication.hides_settings(pod([main], preparing({"name": "z", "mountPath": "/z"}, source)), main)
+	}
+
+	# as for a change of the owner of files
+	every source in [{"emptyDir": {}}, {"hostPath": {"path": "/x"}}] {
+		not replication.hides_settings(pod([main], preparing(data_volume, source)), main)
+	}
 }
 
 test_nothing_hidden if {
@@ -207,6 +234,41 @@ test_strangers if {
 	found_strangers(set_of("cassandra:5", {})) == []
 }
 
+alone := {"spec": {"replicas": 1}}
+
+stopped := {"spec": {"replicas": 0}}
+
+labelled(word) := {"metadata": {"labels": {"seawall.dev/data": word}}}
+
+owned := {"metadata": {"ownerReferences": [{"apiVersion": "x.example/v1", "kind": "X", "name": "x", "controller": true}]}}
+
+# a set whose claim template has these words.
+template_of(more) := {"spec": {"volumeClaimTemplates": [object.union(
+	{"metadata": {"name": "data"}, "spec": {"storageClassName": "fast"}},
+	more,
+)]}}
+
+test_no_strangers if {
+	base := set_of("postgres:16", {})
+	found_strangers(object.union(base, {"spec": {"replicas": 2}})) == [["postgres", false]]
+	every change in [alone, stopped, owned] {
+		found_strangers(object.union(base, change)) == []
+	}
+	every word in ["cache", "scratch", "readonly"] {
+		found_strangers(object.union(base, labelled(word))) == []
+		found_strangers(object.union(base, template_of(labelled(word)))) == []
+	}
+	found_strangers(object.union(base, labelled("durable"))) == [["postgres", false]]
+
+	# on one claim that they share, which is for another policy
+	shared := pod([container("postgres:16", {})], {"volumes": [{"name": "x", "persistentVolumeClaim": {"claimName": "x"}}]})
+	on_claim := {"spec": {"template": {"spec": {"containers": [container("postgres:16", {"volumeMounts": [{
+		"name": "x",
+		"mountPath": "/data",
+	}]})]}}}}
+	found_strangers(object.union(shared, on_claim)) == []
+}
+
 # --- too few copies ---
 
 cluster := {
@@ -221,6 +283,9 @@ cluster := {
 			"reclaimPolicy": "Retain",
 		},
 		"ceph": {"provisioner": "rbd.csi.ceph.com", "reclaimPolicy": "Retain"},
+		"by-hand": {"provisioner": "kubernetes.io/no-provisioner"},
+		"guess": {"provisioner": "csi.proxmox.sinextra.dev"},
+		"share": {"provisioner": "nfs.csi.k8s.io"},
 	},
 	"index": {
 		"classes_by_provisioner": {"disk.csi.azure.com": ["gone", "lrs", "zrs"]},
@@ -247,6 +312,110 @@ test_lacking if {
 	found_lacking(set_of("acme/store:1", {}), 5) == [["the workload", "few", 3, false]]
 	found_lacking(set_of("acme/store:1", {}), 3) == []
 	found_lacking(set_of("bitnami/mysql:8", env("MYSQL_MASTER_HOST", "a")), 5) == []
+}
+
+test_nothing_lacking if {
+	base := set_of("postgres:16", {})
+	found_lacking(object.union(base, alone), 3) == [["PostgreSQL", "few", 1, true]]
+	every change in [
+		stopped,
+		owned,
+		template_of({"spec": {"storageClassName": "zrs"}}),
+		template_of({"spec": {"storageClassName": "ceph"}}),
+		template_of({"spec": {"storageClassName": "gone-long-ago"}}),
+		template_of({"spec": {"storageClassName": "share"}}),
+		template_of({"spec": {"storageClassName": "fast", "volumeName": "v"}}),
+		template_of({"spec": {"storageClassName": "fast", "selector": {"matchLabels": {"a": "b"}}}}),
+	] {
+		found_lacking(object.union(base, change), 5) == []
+	}
+	every word in ["cache", "scratch", "readonly"] {
+		found_lacking(object.union(base, labelled(word)), 5) == []
+		found_lacking(object.union(base, template_of(labelled(word))), 5) == []
+	}
+
+	# the template is not the one that holds the data
+	two := {"spec": {"volumeClaimTemplates": [
+		{"metadata": {"name": "logs"}, "spec": {"storageClassName": "fast"}},
+		{"metadata": {"name": "data"}, "spec": {"storageClassName": "zrs"}},
+	]}}
+	found_lacking(object.union(base, two), 5) == []
+
+	# settings that the object does not show may make them replicate
+	found_lacking(set_of("postgres:16", {"envFrom": [{}]}), 3) == []
+	found_lacking(set_of("postgres:16", {"envFrom": [{}]}), 5) == [["PostgreSQL", "few", 3, true]]
+}
+
+test_certain if {
+	every class in ["by-hand", "guess"] {
+		value := object.union(set_of("postgres:16", {}), template_of({"spec": {"storageClassName": class}}))
+		found_lacking(value, 5) == [["PostgreSQL", "few", 3, false]]
+	}
+	signs(set_of("spilo-16:3", env("SCOPE", "db"))) == {"set"}
+	found_lacking(set_of("spilo-16:3", env("SCOPE", "db")), 5) == [["PostgreSQL", "few", 3, true]]
+	found_lacking(set_of("acme/orders-postgres:16", {}), 5) == [["PostgreSQL", "few", 3, false]]
+
+	# the data of a workload that nobody knows is what it writes itself
+	beside := {"name": "metrics", "image": "acme/store:1", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+	silent := {"name": "main", "image": "acme/store:1"}
+	found_lacking(pod([silent, beside], {}), 5) == []
+	reads := {"volumeMounts": [{"name": "data", "mountPath": "/data", "readOnly": true}]}
+	found_lacking(set_of("acme/store:1", reads), 5) == []
+}
+
+lack_on(class_name, facts, reason) := {
+	"title": "PostgreSQL",
+	"facts": facts,
+	"template": {
+		"index": 0,
+		"name": "data",
+		"class_name": class_name,
+		"class": cluster.storageclasses[class_name],
+		"claim": {"spec": {"storageClassName": class_name}},
+		"facts": {"boundTo": "zone"},
+	},
+	"reason": reason,
+}
+
+verdict(operation, value, what, facts_of_cluster) := found if {
+	found := replication.verdict(value, what, 3)
+		with input as {"request": {"operation": operation, "object": value}}
+		with data.cluster as facts_of_cluster
+}
+
+test_verdict if {
+	value := set_of("postgres:16", {})
+	operators := {"operators": {"postgresql.cnpg.io": true}}
+	hint := {"replication": {"hint": "streaming"}}
+	bare := {"storageclasses": cluster.storageclasses}
+	why := "PostgreSQL keeps its data on class lrs (disk.csi.azure.com), whose volumes exist once, in one zone,"
+	verdict("CREATE", value, lack_on("lrs", hint, "few"), cluster) == {
+		"msg": concat(" ", [why, "and the set has replicas: 3, where the tier wants 3 copies"]),
+		"path": ["spec", "volumeClaimTemplates", 0, "spec", "storageClassName"],
+		"found": "lrs",
+		"wanted": concat(", or ", [
+			"a class whose volumes exist more than once (ceph, zrs)",
+			"3 replicas that replicate: streaming",
+		]),
+		"fix": "storageClassName: ceph",
+		"key": "data/PostgreSQL",
+	}
+	unseen := verdict("CREATE", value, lack_on("lrs", {}, "unseen"), bare)
+	text := "and nothing shows that the 3 replicas replicate: each row may exist in one place only"
+	unseen.msg == concat(" ", [why, text])
+	unseen.wanted == "a class whose volumes exist more than once, or 3 replicas that replicate"
+	unseen.fix == "spec: {replicas: 3}, with replication between them"
+
+	# the class of a set cannot change any more
+	changed := verdict("UPDATE", value, lack_on("lrs", operators, "few"), cluster)
+	changed.fix == "run it by an operator, with 3 members"
+	changed.wanted == concat(", or ", [
+		"a class whose volumes exist more than once (ceph, zrs)",
+		"3 replicas that replicate: an operator (CloudNativePG)",
+	])
+	created := verdict("CREATE", value, lack_on("lrs", operators, "few"), cluster)
+	created.fix == "storageClassName: ceph"
+	verdict("UPDATE", value, lack_on("lrs", {}, "few"), cluster).fix == "spec: {replicas: 3}, with replication between them"
 }
 
 test_places if {

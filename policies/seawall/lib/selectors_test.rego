@@ -54,6 +54,11 @@ set(pod) := {
 
 test_own_selector if {
 	selectors.own_selector(set({})) == {"matchLabels": {"app": "db"}}
+	by_expression := expression("app", "Exists", [])
+	selectors.own_selector({
+		"kind": "StatefulSet",
+		"spec": {"selector": by_expression, "template": {"metadata": {"labels": labels}}},
+	}) == by_expression
 	not selectors.own_selector({"spec": {"selector": {"matchLabels": {"app": "db"}}}})
 	every empty in [{}, {"matchLabels": null}, {"matchLabels": {}, "matchExpressions": []}] {
 		not selectors.own_selector({"spec": {"selector": empty}})
@@ -265,4 +270,10 @@ test_storage_of_pinned_pods if {
 	selectors.on_unknown_storage(claimed("local"), "there") with data.cluster as cluster
 	selectors.on_unknown_storage(templated("static"), "here")
 	selectors.on_unknown_storage(claimed("static"), "here")
+}
+
+# The labels that Kubernetes itself writes on nodes.
+test_topology_keys if {
+	selectors.hostname == "kubernetes.io/hostname"
+	selectors.zone == "topology.kubernetes.io/zone"
 }

@@ -198,6 +198,8 @@ test_remedy if {
 		"wanted": "a class of block storage that follows its Pod",
 		"fix": "use a claim of block storage, in volumeClaimTemplates of a StatefulSet",
 	} with data.cluster as {}
+	mounted := storage.remedy(["spec", "volumes", 0, "nfs"]).fix with data.cluster as cluster
+	mounted == "use a claim of block storage, in volumeClaimTemplates of a StatefulSet"
 }
 
 set := {

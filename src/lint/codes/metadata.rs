@@ -220,7 +220,10 @@ violation contains problem(["spec"]) if data.cluster.index.schedulable_nodes == 
         ),
         With(
             "context: [{resource: services, optional: false}]",
-            r#"violation contains problem(["spec"]) if not data.cluster.services[input.request.namespace][input.request.object.spec.serviceName]
+            r#"violation contains problem(["spec"]) if {
+	name := object.get(input.request.object.spec, "serviceName", "")
+	not data.cluster.services[input.request.namespace][name]
+}
 "#,
         ),
     ),

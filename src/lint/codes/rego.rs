@@ -187,4 +187,25 @@ few if input.request.object.spec.replicas == 1
 "#,
         ),
     ),
+    warning(
+        "rego/negated-field",
+        "A negated condition that fails where the field is absent",
+        "Operands are evaluated before what is negated: `not input.request.object.spec.replicas > 2` fails, and does not hold, for an object without `replicas`. The object that says nothing passes. OPA means it so, and so does this engine. `==` and a reference by itself are different: `not input.request.object.spec.paused` holds where there is none.",
+        "Read the field with `object.get` and what it is where it is absent, or negate a rule of its own.",
+        Rules(
+            r#"violation contains problem(["spec"]) if {
+	input.request.object.metadata.name == "many"
+	not input.request.object.spec.replicas > 2
+}
+"#,
+        ),
+        Rules(
+            r#"violation contains problem(["spec"]) if {
+	input.request.object.metadata.name == "many"
+	replicas := object.get(input.request.object.spec, "replicas", 1)
+	not replicas > 2
+}
+"#,
+        ),
+    ),
 ];

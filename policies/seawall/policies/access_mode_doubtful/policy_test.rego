@@ -19,6 +19,10 @@ rows := {
 	"guess.example.com": row("block", "zone", false),
 	"maybe.example.com": row("file", "network", false),
 	"kubernetes.io/no-provisioner": row("static", "node", true),
+	"special.example.com": object.union(
+		row("block", "zone", true),
+		{"specialHandles": {"shared://": "https://example.com", "off://": false}},
+	),
 }
 
 claim(provisioner, spec) := {
@@ -90,6 +94,19 @@ test_volumes if {
 	}
 	found(volume("file.example.com", {}, device)) == no_device("driver file.example.com")
 }
+
+# The configuration takes a special handle away with `false`.
+test_special_handles if {
+	expected := no_sharing("driver special.example.com", ["ReadWriteMany"], "ReadWriteMany")
+	found(handled("shared://a")) == set()
+	found(handled("off://a")) == expected
+	found(handled("vol-1")) == expected
+}
+
+handled(handle) := volume("special.example.com", {}, {
+	"accessModes": ["ReadWriteMany"],
+	"csi": {"driver": "special.example.com", "volumeHandle": handle},
+})
 
 test_quiet if {
 	every case in [

@@ -37,7 +37,7 @@ writers := [entry |
 open_to_a_node := [stored |
 	some stored in subject.templates
 	fields.list(stored.claim, ["spec", "accessModes"]) == ["ReadWriteOnce"]
-	not stored.facts.storage in {"hostpath", "static"}
+	not fields.text(stored.facts, ["storage"]) in {"hostpath", "static"}
 	not startswith(classes.provisioner(stored.class), "kubernetes.io/")
 	row := classes.row_of(classes.provisioner(stored.class))
 	"ReadWriteOncePod" in claims.offered(row, stored.facts, claims.volume_mode(stored.claim))

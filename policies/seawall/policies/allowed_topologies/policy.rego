@@ -75,10 +75,9 @@ violation contains {
 	"key": "zones",
 } if {
 	number := count(zones)
-	not number in {0, 2}
+	why := consequence(number)
 	regional
 	not classes.is_addon_managed(class)
-	why := consequence(number)
 	msg := sprintf("A regional disk lies in two zones, but allowedTopologies names %d: %s.", [number, why])
 }
 
@@ -94,6 +93,7 @@ zones := {zone |
 	some zone in fields.list(expression, ["values"])
 }
 
-consequence(number) := "no volume can be made" if number < 2
+# consequence of so many zones; undefined where there are two, or where none is named.
+consequence(1) := "no volume can be made"
 
 consequence(number) := "which two hold the data is left to chance" if number > 2

@@ -74,10 +74,7 @@ said := approach.declared(target, workload.namespace(input.request))
 # The label of a namespace speaks for its databases, not for everything that has a volume.
 speaks if said.by == "own"
 
-speaks if {
-	said.by == "namespace"
-	approach.runs_database
-}
+speaks if approach.runs_database
 
 applies if {
 	approach.chooses(target)

@@ -150,7 +150,7 @@ violation contains {
 	not catalogue.in_use
 	mark != "true"
 
-	# Looks through all classes only where that can matter; few are ever created.
+	# Looks through all classes only where that can matter, and where they are known; few are ever created.
 	count(data.cluster.storageclasses) >= most
 	others := [other |
 		# seawall-lint: ignore context/cluster-scan only when a class is made, and a cluster has tens of them

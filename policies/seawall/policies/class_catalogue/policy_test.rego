@@ -156,6 +156,14 @@ test_too_many_without_a_catalogue if {
 	policy.violation == set() with input as review("CREATE", supported({}), [])
 		with data.cluster as cluster(["a", "b"], [])
 		with data.seawall.knowledge.catalogue.maxClasses as 2
+
+	# Where no class is wanted: one of none is one too many, but nobody knows how many there are before they are synced.
+	count(policy.violation) == 1 with input as review("CREATE", labelled({}), [])
+		with data.cluster as cluster([], [])
+		with data.seawall.knowledge.catalogue.maxClasses as 0
+	policy.violation == set() with input as review("CREATE", labelled({}), [])
+		with data.cluster as {}
+		with data.seawall.knowledge.catalogue.maxClasses as 0
 }
 
 test_creator if {

@@ -29,14 +29,15 @@ test_switched_off if {
 	row := {
 		"parameters": {"one": true, "two": false},
 		"parameterPrefixes": {"a-": true, "b-": false},
+		"parameterNamespaces": {"c/": true, "d/": false},
 		"deprecatedParameters": {"three": false},
 	}
 	found := {violation.found: violation.wanted | some violation in policy.violation}
-		with input as review("p", {"One": "", "two": "", "three": "", "a-x": "", "b-x": "", "zone": "", "common/x": ""})
+		with input as review("p", {"One": "", "two": "", "three": "", "a-x": "", "b-x": "", "c/one": "", "d/one": "", "zone": "", "common/x": ""})
 		with data.seawall.knowledge.provisioners.rows as {"p": row}
 		with data.seawall.knowledge.provisioners.deprecatedParameters as {"zone": false}
 		with data.seawall.knowledge.provisioners.commonPrefixes as {"common/": true}
-	found == {name: "a known parameter, among them: one" | some name in ["two", "three", "b-x", "zone"]}
+	found == {name: "a known parameter, among them: one" | some name in ["two", "three", "b-x", "d/one", "zone"]}
 }
 
 test_quiet if {

@@ -28,7 +28,10 @@ violation contains {
 	"fix": fix,
 } if {
 	key := catalogue.default_key(input.request.object)
-	becomes_default
+
+	# It becomes one only now.
+	before := object.get(input.request, "oldObject", null)
+	not catalogue.default_key(before)
 	others := [name |
 		some name in data.cluster.index.default_classes
 		name != labels.name(input.request.object)
@@ -43,7 +46,3 @@ violation contains {
 	keys := catalogue.default_keys
 	fix := sprintf("kubectl annotate storageclass %s %s- %s-", [names, keys[0], keys[1]])
 }
-
-becomes_default if input.request.operation == "CREATE"
-
-becomes_default if not catalogue.default_key(input.request.oldObject)

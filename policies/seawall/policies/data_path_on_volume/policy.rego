@@ -105,17 +105,17 @@ data_paths(entry, mounts) := paths if {
 # image_paths: a key of the parameter that ends with a number is for images of that major release and later ones.
 image_paths(container) := paths if {
 	images := input.seawall.parameters.images
-	start := concat("", [engines.repository(container), ":"])
+	repository := engines.repository(container)
 	major := major_of(container)
 	releases := [release |
 		some key, _ in images
-		startswith(key, start)
-		text := trim_prefix(key, start)
-		regex.match(`^[0-9]{1,4}$`, text)
-		release := to_number(text)
+		parts := split(key, ":")
+		parts[0] == repository
+		regex.match(`^[0-9]{1,4}$`, parts[1])
+		release := to_number(parts[1])
 		release <= major
 	]
-	key := sprintf("%s%d", [start, max(releases)])
+	key := sprintf("%s:%d", [repository, max(releases)])
 	paths := [path |
 		some text in fields.list(images, [key])
 		path := replace(text, "{major}", format_int(major, 10))

@@ -36,14 +36,13 @@ fix := concat(" ", [
 	"label the workload seawall.dev/data: scratch if the data may be lost",
 ])
 
-# lacking: the engines whose data does not outlive the Pod, with what is wrong.
-lacking := [{"entry": entry, "lack": lack} |
+# keeping: the engines whose data must outlive the Pod, with what is wrong: null where it does.
+keeping := [{"entry": entry, "lack": lack} |
 	applies
 	some place, entry in subject.engines
 	entry.sure
 	engines.needs_volume(entry)
 	lack := subject.unsaved[place]
-	lack != null
 ]
 
 violation contains {
@@ -56,7 +55,7 @@ violation contains {
 	"wanted": "a claim mounted at the data directory",
 	"fix": fix,
 } if {
-	some found in lacking
+	some found in keeping
 	found.lack.reason == "none"
 }
 
@@ -70,7 +69,7 @@ violation contains {
 	"wanted": "a claim mounted at the data directory",
 	"fix": fix,
 } if {
-	some found in lacking
+	some found in keeping
 	mount := found.lack.mount
 	kind := containers.kind(target, mount.volume)
 }

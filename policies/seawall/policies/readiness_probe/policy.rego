@@ -39,13 +39,8 @@ governing := service if {
 	service := data.cluster.services[workload.namespace(input.request)][name]
 } else := {}
 
-# servers are the containers that should have a probe. (What probes.subjects would answer, without recognising again.)
-servers := engines_found if {
-	engines_found := shared.engines
-	count(engines_found) > 0
-} else := others if {
-	others := probes.subjects(subject)
-}
+# servers are the containers that should have a probe.
+servers := probes.subjects_beside(subject, shared.engines)
 
 unready := [entry |
 	stateful

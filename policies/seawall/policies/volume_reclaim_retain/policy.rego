@@ -89,7 +89,6 @@ holds_data if labels.annotation(input.request.object, "pv.kubernetes.io/provisio
 holds_data if {
 	input.request.operation == "CREATE"
 	driver := fields.text(input.request.object, ["spec", "csi", "driver"])
-	driver != ""
 	labels.annotation(input.request.object, "pv.kubernetes.io/provisioned-by") == driver
 }
 
