@@ -128,7 +128,7 @@ fn keys<'t>(node: &'t Json, rules: &BTreeSet<String>, found: &mut Vec<&'t Json>)
 }
 
 /// The place of an expression; the engine's span of a reference begins behind its variable.
-fn whole(node: &Json) -> Option<(usize, usize)> {
+pub(super) fn whole(node: &Json) -> Option<(usize, usize)> {
     Some((span(first(node))?.0, span(node)?.1))
 }
 

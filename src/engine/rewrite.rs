@@ -7,10 +7,18 @@
 //! what it had yet to find is lost: `[x | some x in ["a", "b", "c"]; count([1 | x != "b"]) == 0]` is empty. A loop over one item put
 //! first makes the failure that of the inner loop.
 //!
+//! And for the RVM: a lookup by the variable of `every` (`every k in ks { xs[k] == 1 }`) is taken for a loop of its own, so that what is
+//! undefined there counts as held. `every k, v in xs { … }` is `count({k | some k, v in xs; …}) == count(xs)`.
+//!
+//! And for the RVM: it loads `input` and `data` where a body mentions them first, and takes them for loaded from there on. Where that is in
+//! a comprehension which never ran, all that comes after is undefined. Such bodies begin with a mention that always runs.
+//!
 //! For both engines: `lib.rule`, where `lib` is imported, is taken for the whole package `lib`, all rules of which are computed,
 //! and its key `rule`. With the full path only that rule is.
 
+use super::negation::whole;
 use super::place::{edited, place as span};
+use super::tree::{Key, chain};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +40,10 @@ fn rewrite(source: &str, tree: &Json, imports: &BTreeMap<String, String>, assign
     let rules = tree.get("rules").unwrap_or(&Json::Null);
     let mut bound = BTreeSet::new();
     bare(rules, &mut bound);
-    let mut rewriter = Rewriter { source, imports, bound, assignments, edits: Vec::new() };
+    let mut rewriter = Rewriter { source, imports, bound, assignments, braced: BTreeSet::new(), edits: Vec::new() };
+    for rule in rules.as_array().into_iter().flatten().filter(|_| assignments) {
+        rewriter.preload(rule);
+    }
     rewriter.node(rules)?;
     let mut edits = rewriter.edits;
     edits.sort();
@@ -46,17 +57,103 @@ struct Rewriter<'s> {
     /// Names of variables: an import of the same name is hidden somewhere.
     bound: BTreeSet<String>,
     assignments: bool,
+    /// Where statements begin that have got braces.
+    braced: BTreeSet<usize>,
     /// Start, end and new text.
     edits: Vec<(usize, usize, String)>,
 }
 
 impl Rewriter<'_> {
+    /// Whether a statement is the whole body of a rule without braces.
+    fn is_bare(&self, start: usize) -> bool {
+        self.source.get(..start).is_some_and(|text| text.trim_end().ends_with(" if"))
+    }
+
+    /// Mentions `input` and `data` first in bodies that could go without the first mention that they have.
+    fn preload(&mut self, rule: &Json) {
+        let Some(spec) = rule.get("Spec") else { return };
+        let head = spec.get("head").unwrap_or(&Json::Null);
+        let bodies = spec.get("bodies").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+        if bodies.is_empty() {
+            let first = self.needed(&[head]);
+            if let Some((_, end)) = span(spec).filter(|_| !first.is_empty()) {
+                self.edits.push((end, end, format!(" if {{ {} }}", first.join("; "))));
+            }
+        }
+        for (position, body) in bodies.iter().enumerate() {
+            let query = body.get("query").unwrap_or(&Json::Null);
+            let value = if position == 0 { head } else { body.get("assign").unwrap_or(&Json::Null) };
+            let first = self.needed(&[value, query]);
+            if first.is_empty() {
+                continue;
+            }
+            let statements = query.get("stmts").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+            let places = (statements.first().and_then(span), statements.last().and_then(span));
+            let (Some((start, _)), Some((_, end))) = places else { continue };
+            let text = format!("{}; ", first.join("; "));
+            if self.is_bare(start) {
+                self.braced.insert(start);
+                self.edits.push((start, start, format!("{{ {text}")));
+                self.edits.push((end, end, " }".to_owned()));
+            } else {
+                self.edits.push((start, start, text));
+            }
+        }
+    }
+
+    /// What must be mentioned first, of what a body and its value consist of.
+    fn needed(&self, parts: &[&Json]) -> Vec<&'static str> {
+        let mut found = Vec::new();
+        for (root, mention) in [("input", "not input.first__"), ("data", "not data.first__")] {
+            let (mut all, mut within) = (0, 0);
+            for part in parts {
+                self.mentions(part, root, false, &mut all, &mut within);
+            }
+            if within > 0 && all > 1 {
+                found.push(mention);
+            }
+        }
+        found
+    }
+
+    /// Counts how often a root is mentioned, and how often of these within what may not run. Rules are called, not loaded.
+    fn mentions(&self, node: &Json, root: &str, nested: bool, all: &mut usize, within: &mut usize) {
+        match node {
+            Json::Array(items) => items.iter().for_each(|item| self.mentions(item, root, nested, all, within)),
+            Json::Object(fields) => {
+                if let Some(chain) = chain(node) {
+                    let alias = self.imports.get(chain.root).filter(|_| !self.bound.contains(chain.root));
+                    let written = alias.map_or(chain.root, String::as_str).split('.');
+                    let path: Vec<&str> = written.chain(chain.leading()).collect();
+                    let is_rule = matches!(path.as_slice(), ["data", "seawall", "lib" | "policies", ..]);
+                    if path.first() == Some(&root) && !is_rule {
+                        *all += 1;
+                        *within += usize::from(nested);
+                    }
+                    for key in &chain.keys {
+                        if let Key::Computed(key) = key {
+                            self.mentions(key, root, nested, all, within);
+                        }
+                    }
+                    return;
+                }
+                let is_every = fields.contains_key("domain") && fields.contains_key("query");
+                for (key, value) in fields.iter().filter(|(key, _)| *key != "span") {
+                    let may_not_run = key.ends_with("Compr") || key == "NotExpr" || (is_every && key == "query");
+                    self.mentions(value, root, nested || may_not_run, all, within);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn node(&mut self, node: &Json) -> Result<(), u64> {
         match node {
             Json::Array(items) => items.iter().try_for_each(|item| self.node(item)),
             Json::Object(fields) => {
                 if let Some(literal) = fields.get("literal").filter(|_| self.assignments) {
                     self.assignment(literal)?;
+                    self.every(literal);
                 }
                 if let Some(call) = fields.get("Call") {
                     // the name of a function is compiled as what it is
@@ -98,6 +195,35 @@ impl Rewriter<'_> {
         if let Some((start, _)) = span(first).filter(|_| !loops) {
             self.edits.push((start, start, format!("some once_{start}__ in [1]; ")));
         }
+    }
+
+    /// A statement `every … in … { … }`.
+    fn every(&mut self, literal: &Json) {
+        let Some(every) = literal.get("Every") else { return };
+        let of = |key: &str| every.get(key).unwrap_or(&Json::Null);
+        let (Some((start, end)), Some(domain)) = (span(every), whole(of("domain"))) else { return };
+        let statements = of("query").get("stmts").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+        let Some((body, _)) = statements.first().and_then(span) else { return };
+        let word = |span: &Json| {
+            let at = |key: &str| usize::try_from(span.get(key)?.as_u64()?).ok();
+            self.source.get(at("start")?..at("end")?).filter(|word| !word.is_empty() && *word != "_").map(str::to_owned)
+        };
+        let key = word(of("key")).unwrap_or_else(|| format!("every_key_{start}__"));
+        let value = word(of("value")).unwrap_or_else(|| "_".to_owned());
+        let all = format!("every_{start}__");
+        let bare = self.is_bare(start) && !self.braced.contains(&start);
+        let open = self.source.get(domain.1..body).and_then(|text| text.find('{'));
+        let close = self.source.get(..end).and_then(|text| text.rfind('}'));
+        let (Some(open), Some(close)) = (open.map(|at| domain.1 + at + 1), close) else { return };
+        let brace = |brace: &'static str| if bare { brace } else { "" };
+        self.edits.push((start, domain.0, format!("{}some {all}; {all} = ", brace("{ "))));
+        // what is no collection is no error for `every`, and holds never
+        self.edits.push((
+            domain.1,
+            open,
+            format!("; type_name({all}) in {{\"array\", \"object\", \"set\"}}; count({{{key} | some {key}, {value} in {all}; "),
+        ));
+        self.edits.push((close, close + 1, format!("}}) == count({all}){}", brace(" }"))));
     }
 
     /// A statement `name := …`.
@@ -182,7 +308,35 @@ mod tests {
     #[test]
     fn imports_become_full_paths_and_functions_stay() {
         let source = "package p\n\nimport data.a.lib\nimport data.b.long as other\n\nr contains x if {\n\tx := lib.rule[input.k].z\n\tlib.f(other.rule, lib[\"y\"])\n\tevery e in other.list { e == lib.one }\n}\n";
-        let wanted = "package p\n\nimport data.a.lib\nimport data.b.long as other\n\nr contains x if {\n\tsome x; x  = data.a.lib.rule[input.k].z\n\tlib.f(data.b.long.rule, data.a.lib[\"y\"])\n\tevery e in data.b.long.list { e == data.a.lib.one }\n}\n";
+        let wanted = "package p\n\nimport data.a.lib\nimport data.b.long as other\n\nr contains x if {\n\tnot data.first__; some x; x  = data.a.lib.rule[input.k].z\n\tlib.f(data.b.long.rule, data.a.lib[\"y\"])\n\tsome every_132__; every_132__ = data.b.long.list; type_name(every_132__) in {\"array\", \"object\", \"set\"}; count({every_key_132__ | some every_key_132__, e in every_132__;  e == data.a.lib.one }) == count(every_132__)\n}\n";
+        assert_eq!(rewritten(source).as_deref(), Ok(wanted));
+    }
+
+    #[test]
+    fn what_is_first_mentioned_where_it_may_not_run_is_mentioned_before() {
+        let both = |source: &str, wanted: &str| {
+            assert_eq!(rewritten(&format!("package p\n\n{source}\n")).unwrap(), format!("package p\n\n{wanted}\n"));
+        };
+        both(
+            "r contains input.y if {\n\t[k | some k in q; input.x] != 1\n}",
+            "r contains input.y if {\n\tnot input.first__; [k | some k in q; input.x] != 1\n}",
+        );
+        both(
+            "f(x) := 1 if not input.x == x\nelse := input.z if [k | some k in q; input.x] != 1",
+            "f(x) := 1 if not input.x == x\nelse := input.z if { not input.first__; [k | some k in q; input.x] != 1 }",
+        );
+        both(
+            "r := [[k | some k in q; data.x.y], data.z]",
+            "r := [[k | some k in q; data.x.y], data.z] if { not data.first__ }",
+        );
+        both("r if { [k | some k in q; input.x] == 1 }", "r if { [k | some k in q; input.x] == 1 }");
+        both("r if { input.x; input.y }", "r if { input.x; input.y }");
+    }
+
+    #[test]
+    fn every_becomes_a_count() {
+        let source = "package p\n\nr if {\n\tevery k, v in input.xs {\n\t\tw := v.b\n\t\tw[k] == 1\n\t}\n\tinput.y\n}\n\nq if every v in [1, \"a\"] { v }\n";
+        let wanted = "package p\n\nr if {\n\tsome every_19__; every_19__ = input.xs; type_name(every_19__) in {\"array\", \"object\", \"set\"}; count({k | some k, v in every_19__; \n\t\tsome w; w  = v.b\n\t\tw[k] == 1\n\t}) == count(every_19__)\n\tinput.y\n}\n\nq if { some every_87__; every_87__ = [1, \"a\"]; type_name(every_87__) in {\"array\", \"object\", \"set\"}; count({every_key_87__ | some every_key_87__, v in every_87__;  v }) == count(every_87__) }\n";
         assert_eq!(rewritten(source).as_deref(), Ok(wanted));
     }
 

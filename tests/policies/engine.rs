@@ -387,3 +387,82 @@ fn nothing_of_one_request_is_left_for_the_next() {
         }
     }
 }
+
+/// regorus 0.14.1's RVM takes a lookup by the variable of `every` for a loop of its own, and what is undefined there for held.
+#[test]
+fn every_holds_for_all_or_not_at_all() {
+    let rules = "few contains item if some item in input.list\n\nhas(v) if input.o[v]";
+    let bodies = [
+        "every v in few { is_string(v); input.o[v] }",
+        "every v in few { input.o[v] == 1 }",
+        "every v in input.list { input.o[v] == 1 }",
+        "every v in input.list { x := input.o[v]; x == 1 }",
+        "every v in input.list { w := v; input.o[w] == 1 }",
+        "every v in input.list { has(v) }",
+        "every v in input.list { some w in [v]; input.o[w] == 1 }",
+        "every v in input.list { every w in [v] { input.o[w] == 1 } }",
+        "every v in input.list { input.o[v] == 1; count([w | some w in [1]; input.o[v]]) == 1 }",
+    ];
+    for body in bodies {
+        for last in ["", "input.o", "some q in [1]; q == 1"] {
+            for (list, wanted) in [
+                (json!([]), true),
+                (json!(["b"]), true),
+                (json!(["b", "c", "b"]), true),
+                (json!(["b", "missing"]), false),
+                (json!(["missing"]), false),
+            ] {
+                let text = format!("violation contains 1 if {{\n\t{body}\n\t{last}\n}}\n\n{rules}");
+                let answer = if wanted { json!([1]) } else { json!([]) };
+                agree(&text, json!({"list": list, "o": {"b": 1, "c": 1}}), answer);
+            }
+        }
+    }
+    let keyed = "violation contains 1 if every k, v in input.m { input.o[k] == v }";
+    agree(keyed, json!({"m": {"b": 1, "c": 1}, "o": {"b": 1, "c": 1}}), json!([1]));
+    agree(keyed, json!({"m": {"b": 1, "c": 2}, "o": {"b": 1, "c": 1}}), json!([]));
+    agree(keyed, json!({"m": {"b": 1, "z": 2}, "o": {"b": 1}}), json!([]));
+    agree(
+        "violation contains 1 if every k, v in input.m { input.o[k] == v }",
+        json!({"m": [1, 2], "o": [1, 2]}),
+        json!([1]),
+    );
+    agree("violation contains 1 if every k, v in {1, 2} { k == v }", json!({}), json!([1]));
+    agree("violation contains 1 if every _, _ in input.m { input.o }", json!({"m": [1, 1], "o": 1}), json!([1]));
+    // what is no collection
+    for other in [json!(null), json!(""), json!("text"), json!(1), json!(true)] {
+        agree("violation contains 1 if every v in input.m { v }", json!({"m": other}), json!([]));
+    }
+    agree("violation contains 1 if every v in input.missing { v }", json!({}), json!([]));
+}
+
+/// regorus 0.14.1's RVM loads `input` and `data` where a body mentions them first, and never again: all that came after a comprehension
+/// that had nothing to go through was undefined.
+#[test]
+fn what_comes_after_a_loop_that_did_not_run_is_there() {
+    let rules = "few contains item if some item in input.list";
+    let input = json!({"list": [], "m": {}, "o": {"b": 1, "c": 1}});
+    for body in [
+        "z := [k | some k in few; input.o[k]]\n\tinput.o",
+        "count({k | some k in few; input.o}) == 0\n\tinput.o",
+        "every k in few { input.o[k] }\n\tinput.o",
+        "not few == {1 | some k in few; input.o[k]} - {1}\n\tinput.o",
+        "z := [k | some k in few; data.cluster.nodes[k]]\n\tdata.cluster.nodes",
+        "z := [[k | some k in few; input.o[k]] | some n in few; input.o[n]]\n\tw := [n | some n in [1]; input.o]\n\tw == [1]",
+    ] {
+        let text = format!("violation contains 1 if {{\n\t{body}\n}}\n\n{rules}");
+        let [_, interpreter] = both(&text, input.clone());
+        agree(&text, input.clone(), interpreter.unwrap());
+    }
+    let heads = [
+        ("violation contains input.o.b if [k | some k in few; input.o[k]] == []", json!([1])),
+        (
+            "violation contains f(1)\n\nf(x) := 2 if [k | some k in few; input.o[k]] == [x]\n\nelse := input.o.b if [k | some k in few; input.o[k]] == []",
+            json!([1]),
+        ),
+        ("violation contains h\n\nh := [[k | some k in few; input.o[k]], input.o.b]", json!([[[], 1]])),
+    ];
+    for (text, wanted) in heads {
+        agree(&format!("{text}\n\n{rules}"), input.clone(), wanted);
+    }
+}

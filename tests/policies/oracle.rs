@@ -23,9 +23,14 @@ pub(crate) struct Oracle {
 impl Oracle {
     /// Builds (cached by Go) and starts it; `None` where there is no Go, said loudly.
     pub(crate) fn start() -> Option<Self> {
+        Self::over(&Path::new(env!("CARGO_MANIFEST_DIR")).join("policies"))
+    }
+
+    /// The same over the modules of another folder.
+    pub(crate) fn over(folder: &Path) -> Option<Self> {
         let mut process = Command::new(tool("opaeval")?)
             .arg("-bundle")
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies"))
+            .arg(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -36,7 +41,7 @@ impl Oracle {
     }
 
     /// What OPA answers for a rule of a policy: an undefined rule is an empty set, an error is an error.
-    fn ask(&mut self, query: &str, input: &Value, cluster: &str) -> Result<Value, String> {
+    pub(crate) fn ask(&mut self, query: &str, input: &Value, cluster: &str) -> Result<Value, String> {
         // the same facts for many questions are written out once
         let line = format!(r#"{{"id": 0, "query": "{query}", "input": {input}, "cluster": {cluster}}}"#);
         let questions = self.questions.as_mut().unwrap();
