@@ -7,7 +7,7 @@
 //! `==` and what is negated by itself are not moved where they are references, only the keys in them: `not input.x == 0` and
 //! `not input.x` hold in OPA too where there is no `x`, and `not input.x[input.y]` does not where there is no `y`.
 
-use super::place::{edited, place as span};
+use super::place::{edited, is_whole_body, place as span};
 use super::tree::{first, kind};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
@@ -70,7 +70,7 @@ impl Found<'_> {
             self.edits.push((from, to, name));
         }
         // the whole body of a rule without braces has no room for a second statement
-        if self.source.get(..start).is_some_and(|text| text.trim_end().ends_with(" if")) {
+        if is_whole_body(self.source, start) {
             before.insert_str(0, "{ ");
             self.edits.push((until, until, " }".to_owned()));
         }

@@ -14,6 +14,14 @@ pub(super) fn edited(source: &str, mut edits: Vec<(usize, usize, String)>) -> St
     text
 }
 
+/// Whether what begins there is the whole body of a rule without braces: an `if` stands before it.
+pub(super) fn is_whole_body(source: &str, start: usize) -> bool {
+    let lines = source.get(..start).unwrap_or_default().lines();
+    let last = lines.rev().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    let before = last.and_then(|line| line.strip_suffix("if"));
+    before.is_some_and(|before| before.is_empty() || before.ends_with([' ', '\t', ')', ']']))
+}
+
 /// The place of a node in bytes, with its quotes: an object with a `span`, or an expression, which is an object of its kind.
 pub(super) fn place(node: &Json) -> Option<(usize, usize)> {
     let fields = node.as_object()?;
@@ -37,5 +45,27 @@ fn has_text(node: &Json, key: &str, at: usize) -> bool {
             (is_text && here() == Some(at)) || (name != "span" && has_text(value, key, at))
         }),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_body_stands_behind_an_if() {
+        for (before, whole) in [
+            ("r if ", true),
+            ("r := 1\n\tif ", true),
+            ("f(x)if ", true),
+            ("r if\n\t# why\n\t", true),
+            ("} else := 2 if ", true),
+            ("r if {\n\t", false),
+            ("r if {\n\tnotif\n\t", false),
+            ("r if {\n\tx == \"if\"\n\t", false),
+        ] {
+            let source = format!("package p\n\n{before}input.x");
+            assert_eq!(is_whole_body(&source, source.len() - "input.x".len()), whole, "{before:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! rewrites it (`rewriteWithModifiers`). The interpreter of regorus 0.14 computes them where the old values of rules are being put away:
 //! what such a value reads is undefined for the statement itself. Lines after the statement stay where they are.
 
-use super::place::edited;
+use super::place::{edited, is_whole_body};
 use serde_json::Value as Json;
 
 /// The source with values of `with` assigned before their statements; `None` where there is nothing to move.
@@ -56,7 +56,7 @@ impl Found<'_> {
         if before.is_empty() {
             return false;
         }
-        if self.source.get(..start).is_some_and(|text| text.trim_end().ends_with(" if")) {
+        if is_whole_body(self.source, start) {
             before.insert_str(0, "{ ");
             self.edits.push((end, end, " }".to_owned()));
         }

@@ -17,7 +17,7 @@
 //! and its key `rule`. With the full path only that rule is.
 
 use super::negation::whole;
-use super::place::{edited, place as span};
+use super::place::{edited, is_whole_body, place as span};
 use super::tree::{Key, chain};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,11 +64,6 @@ struct Rewriter<'s> {
 }
 
 impl Rewriter<'_> {
-    /// Whether a statement is the whole body of a rule without braces.
-    fn is_bare(&self, start: usize) -> bool {
-        self.source.get(..start).is_some_and(|text| text.trim_end().ends_with(" if"))
-    }
-
     /// Mentions `input` and `data` first in bodies that could go without the first mention that they have.
     fn preload(&mut self, rule: &Json) {
         let Some(spec) = rule.get("Spec") else { return };
@@ -91,7 +86,7 @@ impl Rewriter<'_> {
             let places = (statements.first().and_then(span), statements.last().and_then(span));
             let (Some((start, _)), Some((_, end))) = places else { continue };
             let text = format!("{}; ", first.join("; "));
-            if self.is_bare(start) {
+            if is_whole_body(self.source, start) {
                 self.braced.insert(start);
                 self.edits.push((start, start, format!("{{ {text}")));
                 self.edits.push((end, end, " }".to_owned()));
@@ -211,7 +206,7 @@ impl Rewriter<'_> {
         let key = word(of("key")).unwrap_or_else(|| format!("every_key_{start}__"));
         let value = word(of("value")).unwrap_or_else(|| "_".to_owned());
         let all = format!("every_{start}__");
-        let bare = self.is_bare(start) && !self.braced.contains(&start);
+        let bare = is_whole_body(self.source, start) && !self.braced.contains(&start);
         let open = self.source.get(domain.1..body).and_then(|text| text.find('{'));
         let close = self.source.get(..end).and_then(|text| text.rfind('}'));
         let (Some(open), Some(close)) = (open.map(|at| domain.1 + at + 1), close) else { return };
@@ -243,8 +238,8 @@ impl Rewriter<'_> {
         if !fits {
             return Ok(());
         }
-        let before = self.source.get(..start).unwrap_or_default().trim_end();
-        if before.ends_with("if") {
+        if is_whole_body(self.source, start) {
+            let before = self.source.get(..start).unwrap_or_default().trim_end();
             return Err(u64::try_from(before.lines().count()).unwrap_or(1));
         }
         self.edits.push((start, start, format!("some {name}; ")));
