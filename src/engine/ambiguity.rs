@@ -1,7 +1,7 @@
 //! Which rules and functions may have two different values at once, as far as it can be seen without evaluating them. What is not
 //! sure counts as one that may.
 
-use super::place::place;
+use super::negation::whole;
 use super::tree;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,7 +52,7 @@ pub(super) fn bodies(spec: &Json) -> &[Json] {
 /// constant. Before the first statement there are no variables but the arguments.
 fn exclusive(a: &Json, b: &Json, text: &str) -> bool {
     let shown = |node: &Json| {
-        let (start, end) = place(node)?;
+        let (start, end) = whole(node)?;
         Some(text.get(start..end)?.split_whitespace().collect::<Vec<_>>().join(" "))
     };
     let arguments = |spec: &Json| spec.get("head").and_then(tree::kind)?.1.get("args")?.as_array().cloned();
@@ -200,6 +200,8 @@ mod tests {
     fn what_may_have_two_values_is_watched() {
         for body in [
             "f(x) := 1 if x.a\nf(x) := 2 if x.b",
+            "f(x, y) := 1 if x.kind == \"a\"\nf(x, y) := 2 if y.kind == \"b\"",
+            "f(x, y) := 1 if x.a.kind\nf(x, y) := 2 if not y.a.kind",
             // the same words about another variable
             "f(x, y) := 1 if x\nf(y, x) := 2 if not x",
             "f(x) := 1 if { some y in x; y }\nf(x) := 2 if { some y in x; not y }",

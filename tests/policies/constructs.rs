@@ -46,7 +46,16 @@ h(x) := 7 if {
 p(x) if x == input.a
 
 p(x) if x == "b"
+
+each(list) := [found |
+	some item in list
+	found := object.get(input.o, item, null)
+	found != 1
+]
 "#;
+
+/// Facts.
+const CLUSTER: &str = r#"{"nodes": {"b": {"a": 1, "b": "x"}, "x": {}}}"#;
 
 /// Makes text by chance.
 struct Maker {
@@ -86,7 +95,7 @@ impl Maker {
             "1",
             "\"b\"",
         ];
-        match self.below(if depth == 0 { 12 } else { 26 }) {
+        match self.below(if depth == 0 { 12 } else { 31 }) {
             0..=6 => self.one_of(&plain),
             7..=8 => self.one_of(&["one", "none", "no", "few", "pairs", "fallback", "input.list"]),
             9..=11 if self.known.is_empty() => "input.a".to_owned(),
@@ -107,6 +116,18 @@ impl Maker {
             21 => format!("input.o[{}]", self.term(depth - 1)),
             22 => format!("input.list[{}]", self.term(depth - 1)),
             23 => format!("pairs[{}]", self.term(depth - 1)),
+            24 => format!("data.cluster.nodes[{}].a", self.term(depth - 1)),
+            25 => format!("each({})", self.list(depth - 1)),
+            26 => format!("({} {} {})", self.term(depth - 1), self.one_of(&["-", "*"]), self.term(depth - 1)),
+            27 => {
+                let (key, item) = (self.name(), self.name());
+                let list = self.list(depth - 1);
+                let before = self.known.len();
+                self.known.extend([key.clone(), item.clone()]);
+                let condition = self.statement(depth - 1);
+                self.known.truncate(before);
+                format!("{{{key}: {item} | some {key}, {item} in {list}; {condition}}}")
+            }
             _ => {
                 let item = self.name();
                 let list = self.list(depth - 1);
@@ -165,17 +186,28 @@ impl Maker {
         match self.below(20) {
             0..=7 => self.condition(depth),
             8..=14 => format!("not {}", self.condition(depth)),
-            15..=17 => {
+            15..=16 => {
                 let term = self.term(depth);
                 let name = self.name();
                 self.known.push(name.clone());
                 format!("{name} := {term}")
             }
+            17 => {
+                let lower = depth.saturating_sub(1);
+                let (left, right) = (self.term(lower), self.term(lower));
+                let (one, other) = (self.name(), self.name());
+                self.known.extend([one.clone(), other.clone()]);
+                format!("[{one}, {other}] := [{left}, {right}]")
+            }
             18 => {
                 let list = self.list(depth);
-                let name = self.name();
+                let (key, name) = (self.name(), self.name());
                 self.known.push(name.clone());
-                format!("some {name} in {list}")
+                if self.below(2) == 0 {
+                    return format!("some {name} in {list}");
+                }
+                self.known.push(key.clone());
+                format!("some {key}, {name} in {list}")
             }
             _ => {
                 let (name, list) = (self.name(), self.list(depth));
@@ -204,7 +236,19 @@ impl Maker {
         }
         let (body, known) = self.body();
         let value = known.last().map_or("true", String::as_str);
-        text.push_str(&format!("helper := {value} if {{\n{body}\n}}\n\n"));
+        text.push_str(&format!("helper := {value} if {{\n{body}\n}}"));
+        if self.below(2) == 0 {
+            let (body, known) = self.body();
+            let value = known.last().map_or("input.a", String::as_str);
+            text.push_str(&format!(" else := {value} if {{\n{body}\n}}"));
+        }
+        // a second definition, which may contradict the first
+        if self.below(4) == 0 {
+            let (body, known) = self.body();
+            let value = known.last().map_or("1", String::as_str);
+            text.push_str(&format!("\n\nhelper := {value} if {{\n{body}\n}}"));
+        }
+        text.push_str("\n\n");
         text.push_str("violation contains \"helper\" if not helper\n\nviolation contains {\"helper\": helper}\n");
         text
     }
@@ -268,6 +312,8 @@ fn generated_rego_is_answered_as_opa_answers_it() {
         json!({}),
     ];
     let mut oracle = Oracle::over(folder.path()).unwrap();
+    let cluster: Value = serde_json::from_str(CLUSTER).unwrap();
+    let data = Data::new(value::from_json(&json!({"cluster": cluster})));
     let (mut figures, mut wrong) = (BTreeMap::<String, usize>::new(), Vec::new());
     let mut worker = Worker::new();
     for (n, text) in &texts {
@@ -289,7 +335,7 @@ fn generated_rego_is_answered_as_opa_answers_it() {
             }
         };
         for input in &inputs {
-            let wanted = oracle.ask(&format!("{package}.violation"), input, "null").map(canonical);
+            let wanted = oracle.ask(&format!("{package}.violation"), input, CLUSTER).map(canonical);
             for kind in [EngineKind::Rvm, EngineKind::Interpreter] {
                 if kind == EngineKind::Rvm && unit.interpreted_because.is_some() {
                     continue;
@@ -299,7 +345,7 @@ fn generated_rego_is_answered_as_opa_answers_it() {
                     &unit,
                     Entry::Violation,
                     &value::from_json(input),
-                    &Data::new(value::object([("cluster", value::Value::new_object())])),
+                    &data,
                     Duration::from_secs(10),
                 );
                 let found = answer.map(|value| canonical(value::to_json(&value).unwrap_or_else(|| json!([]))));
