@@ -173,7 +173,14 @@ impl Maker {
                 let sign = self.one_of(&["<", ">="]);
                 format!("{} {sign} {}", self.one_of(&plain), self.one_of(&plain))
             }
-            4 => format!("{} in {}", self.term(lower), self.list(lower)),
+            4 => {
+                let (term, mut list) = (self.term(lower), self.list(lower));
+                if list.starts_with('[') {
+                    // OPA's rule index loses `input.a in [input.b, 1]` (docs/engine-divergences.md)
+                    list = format!("array.concat({list}, [])");
+                }
+                format!("{term} in {list}")
+            }
             5..=6 => format!("p({})", self.term(lower)),
             7 => format!("startswith(input.text, {})", self.one_of(&["\"b\"", "input.text", "input.missing", "none"])),
             8 => format!("is_string({})", self.term(lower)),
