@@ -16,7 +16,6 @@
 //! For both engines: `lib.rule`, where `lib` is imported, is taken for the whole package `lib`, all rules of which are computed,
 //! and its key `rule`. With the full path only that rule is.
 
-use super::negation::whole;
 use super::place::{edited, is_whole_body, place as span};
 use super::tree::{Key, chain};
 use serde_json::Value as Json;
@@ -196,25 +195,30 @@ impl Rewriter<'_> {
     fn every(&mut self, literal: &Json) {
         let Some(every) = literal.get("Every") else { return };
         let of = |key: &str| every.get(key).unwrap_or(&Json::Null);
-        let (Some((start, end)), Some(domain)) = (span(every), whole(of("domain"))) else { return };
+        let (Some((start, end)), Some((_, domain_end))) = (span(every), span(of("domain"))) else { return };
         let statements = of("query").get("stmts").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
         let Some((body, _)) = statements.first().and_then(span) else { return };
+        let at = |span: &Json, key: &str| usize::try_from(span.get(key)?.as_u64()?).ok();
         let word = |span: &Json| {
-            let at = |key: &str| usize::try_from(span.get(key)?.as_u64()?).ok();
-            self.source.get(at("start")?..at("end")?).filter(|word| !word.is_empty() && *word != "_").map(str::to_owned)
+            let text = self.source.get(at(span, "start")?..at(span, "end")?);
+            text.filter(|word| !word.is_empty() && *word != "_").map(str::to_owned)
         };
+        // behind `in`: the engine lets an object begin at its last key
+        let rest = at(of("value"), "end").and_then(|end| self.source.get(end..));
+        let Some(rest) = rest.and_then(|rest| rest.trim_start().strip_prefix("in")) else { return };
+        let domain_start = self.source.len() - rest.trim_start().len();
         let key = word(of("key")).unwrap_or_else(|| format!("every_key_{start}__"));
         let value = word(of("value")).unwrap_or_else(|| "_".to_owned());
         let all = format!("every_{start}__");
         let bare = is_whole_body(self.source, start) && !self.braced.contains(&start);
-        let open = self.source.get(domain.1..body).and_then(|text| text.find('{'));
+        let open = self.source.get(domain_end..body).and_then(|text| text.find('{'));
         let close = self.source.get(..end).and_then(|text| text.rfind('}'));
-        let (Some(open), Some(close)) = (open.map(|at| domain.1 + at + 1), close) else { return };
+        let (Some(open), Some(close)) = (open.map(|at| domain_end + at + 1), close) else { return };
         let brace = |brace: &'static str| if bare { brace } else { "" };
-        self.edits.push((start, domain.0, format!("{}some {all}; {all} = ", brace("{ "))));
+        self.edits.push((start, domain_start, format!("{}some {all}; {all} = ", brace("{ "))));
         // what is no collection is no error for `every`, and holds never
         self.edits.push((
-            domain.1,
+            domain_end,
             open,
             format!("; type_name({all}) in {{\"array\", \"object\", \"set\"}}; count({{{key} | some {key}, {value} in {all}; "),
         ));
@@ -333,6 +337,13 @@ mod tests {
         let source = "package p\n\nr if {\n\tevery k, v in input.xs {\n\t\tw := v.b\n\t\tw[k] == 1\n\t}\n\tinput.y\n}\n\nq if every v in [1, \"a\"] { v }\n";
         let wanted = "package p\n\nr if {\n\tsome every_19__; every_19__ = input.xs; type_name(every_19__) in {\"array\", \"object\", \"set\"}; count({k | some k, v in every_19__; \n\t\tsome w; w  = v.b\n\t\tw[k] == 1\n\t}) == count(every_19__)\n\tinput.y\n}\n\nq if { some every_87__; every_87__ = [1, \"a\"]; type_name(every_87__) in {\"array\", \"object\", \"set\"}; count({every_key_87__ | some every_key_87__, v in every_87__;  v }) == count(every_87__) }\n";
         assert_eq!(rewritten(source).as_deref(), Ok(wanted));
+        let source = "package p\n\nr if {\n\tevery k, v in {\n\t\t\"a\": {\"b\": 1},\n\t\t\"c\": {},\n\t} {\n\t\tv == k\n\t}\n}\n";
+        let text = rewritten(source).unwrap();
+        assert!(
+            text.contains("some every_19__; every_19__ = {\n\t\t\"a\": {\"b\": 1},\n\t\t\"c\": {},\n\t}; type_name("),
+            "{text}"
+        );
+        assert!(text.contains("some k, v in every_19__; \n\t\tv == k\n\t}) == count(every_19__)\n}"), "{text}");
     }
 
     #[test]

@@ -78,11 +78,17 @@ fn a_policy_that_fired_and_one_that_did_not() {
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
 }
 
+/// Embedded policies change; where in them something stands is not what these tests are about.
+fn without_lines(text: &str) -> String {
+    let lines = regex::Regex::new(r"(policy\.rego:|stopped at line )\d+").unwrap();
+    lines.replace_all(text, "$1<line>").into_owned()
+}
+
 #[test]
 fn a_rule_that_stopped_in_the_library() {
     let run = seawall(&["explain", "-f", "-", "database-without-volume"], POSTGRES);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-    insta::assert_snapshot!(run.stdout, @r#"
+    insta::assert_snapshot!(without_lines(&run.stdout), @r#"
     stdin:1:1: StatefulSet shop/db, CREATE
       tier  tier-2   the default of the configuration
       mode  enforce  --mode
@@ -92,15 +98,15 @@ fn a_rule_that_stopped_in_the_library() {
       action      Deny in tier-2
       violation   spec.template.spec.containers[0].volumeMounts: PostgreSQL in container db has no
                   volume that outlives the Pod: its data is lost when the Pod is deleted or drained
-      violation seawall/policies/database_without_volume/policy.rego:49: held
-      violation seawall/policies/database_without_volume/policy.rego:63: did not hold
-        stopped at line 74: mount := found.lack.mount
+      violation seawall/policies/database_without_volume/policy.rego:<line>: held
+      violation seawall/policies/database_without_volume/policy.rego:<line>: did not hold
+        stopped at line <line>: mount := found.lack.mount
             found.lack.mount = undefined
     "#);
     let cache = POSTGRES
         .replace("{name: db, namespace: shop}", "{name: db, namespace: shop, labels: {seawall.dev/data: cache}}");
     let run = seawall(&["explain", "-f", "-", "database-without-volume"], &cache);
-    insta::assert_snapshot!(run.stdout, @r#"
+    insta::assert_snapshot!(without_lines(&run.stdout), @r#"
     stdin:1:1: StatefulSet shop/db, CREATE
       tier  tier-2   the default of the configuration
       mode  enforce  --mode
@@ -108,31 +114,31 @@ fn a_rule_that_stopped_in_the_library() {
 
     quiet   [database-without-volume] A database has a volume that outlives its Pod
       action      Deny in tier-2
-      violation seawall/policies/database_without_volume/policy.rego:49: did not hold
-        stopped at line 59: some found in lacking
-            lacking = []
-          lacking is []:
-            at seawall/policies/database_without_volume/policy.rego:40: held, value []
+      violation seawall/policies/database_without_volume/policy.rego:<line>: did not hold
+        stopped at line <line>: some found in keeping
+            keeping = []
+          keeping is []:
+            at seawall/policies/database_without_volume/policy.rego:<line>: held, value []
               [{"entry": entry, "lack": lack} | ...] is []:
-                at seawall/policies/database_without_volume/policy.rego:40: did not hold
-                  stopped at line 41: applies
+                at seawall/policies/database_without_volume/policy.rego:<line>: did not hold
+                  stopped at line <line>: applies
                       applies = undefined
                     applies is undefined:
-                      at seawall/policies/database_without_volume/policy.rego:27: did not hold
-                        stopped at line 29: not workload.data_kind(target) in {"cache", "scratch", "r...
+                      at seawall/policies/database_without_volume/policy.rego:<line>: did not hold
+                        stopped at line <line>: not workload.data_kind(target) in {"cache", "scratch", "r...
                             workload.data_kind(target) = "cache"
-      violation seawall/policies/database_without_volume/policy.rego:63: did not hold
-        stopped at line 73: some found in lacking
-            lacking = []
-          lacking is []:
-            at seawall/policies/database_without_volume/policy.rego:40: held, value []
+      violation seawall/policies/database_without_volume/policy.rego:<line>: did not hold
+        stopped at line <line>: some found in keeping
+            keeping = []
+          keeping is []:
+            at seawall/policies/database_without_volume/policy.rego:<line>: held, value []
               [{"entry": entry, "lack": lack} | ...] is []:
-                at seawall/policies/database_without_volume/policy.rego:40: did not hold
-                  stopped at line 41: applies
+                at seawall/policies/database_without_volume/policy.rego:<line>: did not hold
+                  stopped at line <line>: applies
                       applies = undefined
                     applies is undefined:
-                      at seawall/policies/database_without_volume/policy.rego:27: did not hold
-                        stopped at line 29: not workload.data_kind(target) in {"cache", "scratch", "r...
+                      at seawall/policies/database_without_volume/policy.rego:<line>: did not hold
+                        stopped at line <line>: not workload.data_kind(target) in {"cache", "scratch", "r...
                             workload.data_kind(target) = "cache"
     "#);
 }
@@ -157,7 +163,7 @@ fn an_exemption_and_a_stored_violation() {
     let ratcheted = review(&object("\"a\": \"b\""), &object(""));
     let run = seawall(&["explain", "-f", "-", "database-without-volume", "--tier", "tier-1"], &ratcheted);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-    insta::assert_snapshot!(run.stdout, @r#"
+    insta::assert_snapshot!(without_lines(&run.stdout), @r#"
     stdin:1:1: StatefulSet shop/db, UPDATE
       tier  tier-1   --tier
       mode  enforce  --mode
@@ -168,9 +174,9 @@ fn an_exemption_and_a_stored_violation() {
       violation   spec.template.spec.containers[0].volumeMounts: PostgreSQL in container db has no
                   volume that outlives the Pod: its data is lost when the Pod is deleted or drained
                   Deny in tier-1, here Warn: the stored object already is like this
-      violation seawall/policies/database_without_volume/policy.rego:49: held
-      violation seawall/policies/database_without_volume/policy.rego:63: did not hold
-        stopped at line 74: mount := found.lack.mount
+      violation seawall/policies/database_without_volume/policy.rego:<line>: held
+      violation seawall/policies/database_without_volume/policy.rego:<line>: did not hold
+        stopped at line <line>: mount := found.lack.mount
             found.lack.mount = undefined
     "#);
     let configuration = tempfile::NamedTempFile::new().unwrap();

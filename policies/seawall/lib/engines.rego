@@ -493,6 +493,7 @@ image_engine(parts) := concat("", array.slice(said, 0, 1)) if {
 image_sure(seen) if {
 	not seen.scripted
 	count(fields.list(seen.container, ["command"])) == 0
+	not runs_a_file(seen.container)
 	unexplained := [word |
 		some word in seen.image_words
 		not known.plain_tokens[word]
@@ -506,6 +507,16 @@ image_sure(seen) if {
 } else if {
 	mounts_engine_path(seen)
 } else := false
+
+# runs_a_file: the entry points of most images run a first argument that is a program in the place of their own. A file of
+# settings is none.
+runs_a_file(container) if {
+	arguments := fields.list(container, ["args"])
+	first := arguments[0]
+	is_string(first)
+	startswith(first, "/")
+	not endswith(first, ".conf")
+}
 
 has_engine_port(seen) if {
 	some port in tcp_ports(seen.container)

@@ -227,12 +227,16 @@ test_custom_start_scripts_leave_it_to_the_image if {
 		verdict(with_image("postgres:16", words)) == ["postgres", "image", false]
 	}
 
-	# arguments that are no script may be the program's own, a script is none
+	# arguments that are no script may be the program's own, a script is none, and neither is another program
 	every words in [
 		["sh", "-c", "sleep 1; exec /opt/start"],
 		["bash", "/scripts/run"],
+		["/scripts/run-backups.sh", "--all"],
 	] {
 		verdict({"name": "main", "image": "postgres:16", "args": words}) == ["postgres", "image", false]
+	}
+	every words in [["server", "/data"], ["/etc/postgresql.conf"], ["-D", "/data"], [7, "/data"]] {
+		verdict({"name": "main", "image": "postgres:16", "args": words}) == sure("postgres")
 	}
 }
 
