@@ -14,6 +14,7 @@ mod availability;
 mod cases;
 mod catalogue;
 mod checklist;
+mod configmap;
 mod continuous;
 mod controlplane;
 mod coverage;
