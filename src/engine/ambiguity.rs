@@ -6,11 +6,16 @@ use super::tree;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Most definitions of one name that are compared with each other; a file has room for thousands.
+const COMPARED: usize = 64;
+
 /// Names of complete rules, functions and partial objects that may have two values at once.
 pub(super) fn ambiguous(rules: &Json, text: &str) -> BTreeSet<String> {
     let mut found: BTreeMap<&str, (Vec<&Json>, BTreeSet<String>, bool)> = BTreeMap::new();
     for rule in rules.as_array().into_iter().flatten() {
-        let (Some(name), Some(spec)) = (rule_name(rule), rule.get("Spec")) else { continue };
+        let (Some(name), Some(spec)) = (tree::head_chain(rule).map(|head| head.root), rule.get("Spec")) else {
+            continue;
+        };
         let Some((kind, head)) = spec.get("head").and_then(tree::kind) else { continue };
         if kind == "Set" {
             continue;
@@ -38,7 +43,8 @@ pub(super) fn ambiguous(rules: &Json, text: &str) -> BTreeSet<String> {
     let may = |(definitions, values, several): &(Vec<&Json>, BTreeSet<String>, bool)| {
         let pairs =
             || definitions.iter().enumerate().flat_map(|(n, a)| definitions.iter().skip(n + 1).map(move |b| (a, b)));
-        *several || (values.len() > 1 && !pairs().all(|(a, b)| exclusive(a, b, text)))
+        let many = definitions.len() > COMPARED;
+        *several || (values.len() > 1 && (many || !pairs().all(|(a, b)| exclusive(a, b, text))))
     };
     found.into_iter().filter(|(_, found)| may(found)).map(|(name, _)| name.to_owned()).collect()
 }
@@ -88,19 +94,6 @@ fn exclusive(a: &Json, b: &Json, text: &str) -> bool {
         }
         _ => false,
     }
-}
-
-/// The name of a rule.
-pub(super) fn rule_name(rule: &Json) -> Option<&str> {
-    let head = rule.get("Spec")?.get("head")?;
-    let mut refr = tree::kind(head)?.1.get("refr")?;
-    while let Some((kind, body)) = tree::kind(refr) {
-        if kind == "Var" {
-            return body.get("value")?.as_str();
-        }
-        refr = body.get("refr")?;
-    }
-    None
 }
 
 /// Whether a definition, or a value of it, loops. Statements are gone through in order, so that a key which is assigned before it
@@ -220,5 +213,12 @@ mod tests {
         ] {
             assert_eq!(ambiguous_in(body), ["f"], "{body}");
         }
+    }
+
+    #[test]
+    fn of_very_many_definitions_none_are_compared() {
+        let definitions = |count: usize| (0..count).map(|n| format!("f({n}) := {n}\n")).collect::<String>();
+        assert_eq!(ambiguous_in(&definitions(COMPARED)), Vec::<String>::new());
+        assert_eq!(ambiguous_in(&definitions(COMPARED + 1)), ["f"]);
     }
 }

@@ -5,8 +5,9 @@
 //! ([`super::builtins`]) takes for a message to this module: it notes an error, or hands the value on. A function says first
 //! that it begins, in a definition of its own that never holds, so that values of two calls are not compared.
 
-use super::ambiguity::{ambiguous, bodies, rule_name};
+use super::ambiguity::{ambiguous, bodies};
 use super::analysis::Module;
+use super::place::written as span;
 use super::tree;
 use regorus::{Engine, Value};
 use serde_json::Value as Json;
@@ -139,6 +140,10 @@ pub(super) fn guarded(text: &str, package: &str, begun: &mut Begun) -> Result<St
         guards.node(rule);
     }
     Ok(guards.applied())
+}
+
+fn rule_name(rule: &Json) -> Option<&str> {
+    tree::head_chain(rule).map(|head| head.root)
 }
 
 struct Guards<'s> {
@@ -350,9 +355,4 @@ fn number(operand: &Json) -> bool {
 
 fn whole_number(operand: &Json) -> bool {
     operand.get("Number").and_then(|number| number.get("value")).is_some_and(|v| v.is_i64() || v.is_u64())
-}
-
-fn span(body: &Json) -> Option<(usize, usize)> {
-    let offset = |key: &str| body.get("span")?.get(key)?.as_u64().and_then(|n| usize::try_from(n).ok());
-    Some((offset("start")?, offset("end")?))
 }

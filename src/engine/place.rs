@@ -30,6 +30,11 @@ pub(super) fn place(node: &Json) -> Option<(usize, usize)> {
     Some((start - usize::from(has_text(node, "start", start)), end + usize::from(has_text(node, "end", end))))
 }
 
+/// The span of a node as the engine tells it, in bytes.
+pub(super) fn written(node: &Json) -> Option<(usize, usize)> {
+    offsets(node.get("span")?)
+}
+
 fn offsets(span: &Json) -> Option<(usize, usize)> {
     let offset = |key: &str| span.get(key)?.as_u64().and_then(|n| usize::try_from(n).ok());
     Some((offset("start")?, offset("end")?))

@@ -2,7 +2,7 @@
 //! rewrites it (`rewriteWithModifiers`). The interpreter of regorus 0.14 computes them where the old values of rules are being put away:
 //! what such a value reads is undefined for the statement itself. Lines after the statement stay where they are.
 
-use super::place::{edited, is_whole_body};
+use super::place::{edited, is_whole_body, written as span};
 use serde_json::Value as Json;
 
 /// The source with values of `with` assigned before their statements; `None` where there is nothing to move.
@@ -74,11 +74,6 @@ impl<'s> Found<'s> {
         let start = self.source.len() - value.len();
         Some((start, self.source.get(start..end)?))
     }
-}
-
-fn span(node: &Json) -> Option<(usize, usize)> {
-    let offset = |key: &str| node.get("span")?.get(key)?.as_u64().and_then(|n| usize::try_from(n).ok());
-    Some((offset("start")?, offset("end")?))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@
 //! For both engines: `lib.rule`, where `lib` is imported, is taken for the whole package `lib`, all rules of which are computed,
 //! and its key `rule`. With the full path only that rule is.
 
+use super::ambiguity::bodies;
 use super::place::{edited, is_whole_body, place as span};
 use super::tree::{Key, chain};
 use serde_json::Value as Json;
@@ -67,7 +68,7 @@ impl Rewriter<'_> {
     fn preload(&mut self, rule: &Json) {
         let Some(spec) = rule.get("Spec") else { return };
         let head = spec.get("head").unwrap_or(&Json::Null);
-        let bodies = spec.get("bodies").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+        let bodies = bodies(spec);
         if bodies.is_empty() {
             let first = self.needed(&[head]);
             if let Some((_, end)) = span(spec).filter(|_| !first.is_empty()) {
@@ -81,7 +82,7 @@ impl Rewriter<'_> {
             if first.is_empty() {
                 continue;
             }
-            let statements = query.get("stmts").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+            let statements = statements(query);
             let places = (statements.first().and_then(span), statements.last().and_then(span));
             let (Some((start, _)), Some((_, end))) = places else { continue };
             let text = format!("{}; ", first.join("; "));
@@ -183,7 +184,7 @@ impl Rewriter<'_> {
 
     /// A comprehension that does not loop in its first statement.
     fn comprehension(&mut self, body: &Json) {
-        let statements = body.get("query").and_then(|q| q.get("stmts")?.as_array()).map_or(&[][..], Vec::as_slice);
+        let statements = body.get("query").map_or(&[][..], statements);
         let Some(first) = statements.first() else { return };
         let loops = first.get("literal").is_some_and(|literal| literal.get("SomeIn").is_some());
         if let Some((start, _)) = span(first).filter(|_| !loops) {
@@ -196,7 +197,7 @@ impl Rewriter<'_> {
         let Some(every) = literal.get("Every") else { return };
         let of = |key: &str| every.get(key).unwrap_or(&Json::Null);
         let (Some((start, end)), Some((_, domain_end))) = (span(every), span(of("domain"))) else { return };
-        let statements = of("query").get("stmts").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+        let statements = statements(of("query"));
         let Some((body, _)) = statements.first().and_then(span) else { return };
         let at = |span: &Json, key: &str| usize::try_from(span.get(key)?.as_u64()?).ok();
         let word = |span: &Json| {
@@ -250,6 +251,10 @@ impl Rewriter<'_> {
         self.edits.push((operator, operator + 2, " =".to_owned()));
         Ok(())
     }
+}
+
+fn statements(query: &Json) -> &[Json] {
+    query.get("stmts").and_then(Json::as_array).map_or(&[][..], Vec::as_slice)
 }
 
 /// The variables that stand alone, not at the beginning of a reference.
